@@ -13,9 +13,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from pipelines.training.checkpoints import load_run
-from pipelines.training.predict import predict_frames, truth_of
+from pipelines.training.predict import predict_frames
+from pipelines.training.score import truth_of
 from pointsam.datasets import open_dataset
 from pointsam.datasets.points import read_frame_points
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.detect.data.sample import oriented
 from pointsam.evaluate.detection import CLASS_RANGE_M
 from pointsam.report.bev import BevView
@@ -51,8 +53,9 @@ def main():
 def draw(dataset, frame, least):
     """Draw one frame."""
     record, names = dataset.frame(frame.frame_id), dataset.taxonomy.names
-    view = BevView(record.sweep.ego_SE3_lidar.rotation, (0.0, 0.0), HALF_M, SIDE_PX)
-    xyz = read_frame_points(record).xyz_lidar_m
+    at = MapFrame.of(record)
+    view = BevView(at.pose(record.sweep.ego_SE3_lidar).rotation, (0.0, 0.0), HALF_M, SIDE_PX)
+    xyz = at.points(read_frame_points(record).xyz_lidar_m)
     canvas = np.full((SIDE_PX, SIDE_PX, 3), GROUND, dtype=np.uint8)
     colours = np.broadcast_to(np.array(UNLABELLED, dtype=np.uint8) // 2, (len(xyz), 3))
     paint_points(canvas, np.floor(view.uv_px(xyz)).astype(np.int64), colours, 0)

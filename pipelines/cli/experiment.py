@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.failures import QUARANTINED
-from pipelines.cli.options import CLASSES_OPTION, ROOT_OPTIONS, DataOptions, data_of, need_torch, options_of
+from pipelines.cli.options import (
+    CLASSES_OPTION,
+    DIVISION_OPTIONS,
+    ROOT_OPTIONS,
+    SPLIT_HELP,
+    DataOptions,
+    data_of,
+    need_torch,
+    options_of,
+    split_of,
+)
 from pipelines.cli.parameters import PATH
 from pointsam.base.remote import DataPath, data_path
 
@@ -32,8 +42,9 @@ if TYPE_CHECKING:
 @click.option("--seeds", default="0", show_default=True, help="Comma-separated seeds of trainings.")
 @click.option("--fraction", type=float, default=0.1, show_default=True, help="Fraction of the boxes.")
 @click.option("--cost", type=float, default=0.15, show_default=True, help="cost: cost of all labels; all boxes cost 1.")
-@click.option("--train-split", default="train", show_default=True, help="Split to train on.")
-@click.option("--val-split", default="val", show_default=True, help="Split to score.")
+@click.option("--train-split", default="train", show_default=True, help=f"Split to train on: {SPLIT_HELP}.")
+@click.option("--val-split", default="val", show_default=True, help=f"Split to score: {SPLIT_HELP}.")
+@options_of(DIVISION_OPTIONS)
 @click.option("--only", default="", help="Comma-separated settings to run, by their position in --dry-run.")
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
 @click.option("--dry-run", is_flag=True, help="List the settings and how many seeds of each are done; write nothing.")
@@ -48,6 +59,8 @@ def experiment(
     seeds: str,
     train_split: str,
     val_split: str,
+    val_fraction: float | None,
+    split_seed: int,
     only: str,
     out: Path,
     other: DataPath | None,
@@ -81,6 +94,9 @@ def experiment(
     data = in_classes_of(data_of(options), labels, mapping)
     inputs = Inputs(load_recipe(recipe, overrides, data.classes), fraction, cost, labels, wrong)
     command = shlex.join(["mixsup-train", *sys.argv[1:]])
+    train_split, val_split = (
+        split_of(split, val_fraction, split_seed, None) or split for split in (train_split, val_split)
+    )
     splits, places = (train_split, val_split), _numbers(only)
     request = ExperimentRequest(
         name,

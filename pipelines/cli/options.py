@@ -134,6 +134,17 @@ ROOT_OPTIONS = (
     click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."),
 )
 """Options of `mixsup-train`."""
+SPLIT_HELP = "a name, drives a,b, or a .txt file that lists frames or drives"
+DIVISION_OPTIONS = (
+    click.option(
+        "--val-fraction",
+        type=float,
+        metavar="F",
+        help="Divide the drives of DATA: the split val is this fraction of them, and train the rest.",
+    ),
+    click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of --val-fraction."),
+)
+"""A division of whole drives, which gives any data set the splits train and val."""
 CLUSTERS_OPTIONS = (
     click.option("--no-sar", is_flag=True, help="Disable separability-aware refinement."),
     click.option(
@@ -245,6 +256,28 @@ def need_torch() -> None:
     from pointsam.base.runtime import require_packages
 
     require_packages("detect", "torch", "safetensors", "tensorboard")
+
+
+def split_of(split: str | None, val_fraction: float | None, split_seed: int, default: str | None) -> str | None:
+    """The split that a command's options name.
+
+    Args:
+        split: value of its option; None if it was not given.
+        val_fraction: value of --val-fraction; None if it was not given.
+        split_seed: value of --split-seed.
+        default: the split, "train" or "val", where a division is given and `split` is not; None for all frames.
+
+    Raises:
+        SchemaError: SCH005 on a fraction that is none.
+    """
+    from pipelines.training.splits import SIDES, by_fraction
+
+    if val_fraction is None:
+        return split
+    name = default if split is None else split
+    if name is not None and name not in SIDES:
+        raise click.BadParameter(f"with --val-fraction, the splits are train and val, not {name!r}")
+    return None if name is None else by_fraction(name, val_fraction, split_seed)
 
 
 def reading_of(options: ReadingOptions) -> Reading:

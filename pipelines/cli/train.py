@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,20 @@ import click
 
 from pipelines.cli.experiment import experiment
 from pipelines.cli.failures import QUARANTINED, UserErrors
-from pipelines.cli.options import CLASSES_OPTION, ROOT_OPTIONS, DataOptions, data_of, need_torch, options_of
+from pipelines.cli.options import (
+    CLASSES_OPTION,
+    DIVISION_OPTIONS,
+    ROOT_OPTIONS,
+    SPLIT_HELP,
+    DataOptions,
+    data_of,
+    need_torch,
+    options_of,
+    split_of,
+)
 from pipelines.cli.output import JSON_OPTION, STDOUT, print_bad, remark, show
 from pipelines.cli.parameters import PATH
+from pipelines.cli.suggest import suggest
 from pipelines.cli.train_inputs import budget, recipes
 from pointsam import __version__
 from pointsam.base.words import counted
@@ -34,7 +46,11 @@ def main() -> None:
 @click.option("--budget", type=PATH, required=True, help="File of `mixsup-train budget`: the objects that have boxes.")
 @click.option("--labels", type=PATH, help="Output folder of pointsam-label.")
 @click.option("--out", type=PATH, required=True, help="Folder of the run. Running again continues it.")
-@click.option("--val", default="val", show_default=True, help="Split to validate on; '' for none.")
+@click.option(
+    "--val",
+    help=f"Split to validate on: {SPLIT_HELP}; '' for none.  [default: val, or the drives that the budget left out]",
+)
+@options_of(DIVISION_OPTIONS)
 @click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe.")
 @click.option("--seed", type=int, help="Seed of the weights and of all random draws.")
 @options_of((CLASSES_OPTION,))
@@ -53,7 +69,9 @@ def fit(
     labels: Path | None,
     mapping: Path | None,
     out: Path,
-    val: str,
+    val: str | None,
+    val_fraction: float | None,
+    split_seed: int,
     overrides: tuple[str, ...],
     seed: int | None,
     allow_noise: bool,
@@ -75,12 +93,13 @@ def fit(
     from pipelines.training.fit import fit as run_fit
     from pipelines.training.fit import training_plan
     from pipelines.training.recipe_file import load_recipe
-    from pipelines.training.request import FitRequest
+    from pipelines.training.request import FitRequest, val_split
 
+    val = val_split(budget, split_of(val, val_fraction, split_seed, "val"))
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
     data = in_classes_of(data_of(options), labels, mapping)
     loaded = load_recipe(recipe, changes, data.classes)
-    request = FitRequest(loaded, data, budget, out, labels, val or None, device, allow_noise, init, changed)
+    request = FitRequest(loaded, data, budget, out, labels, val, device, allow_noise, init, changed)
     if dry_run:
         click.echo(f"{training_plan(request)}\nnext: the same command without --dry-run")
         return
@@ -94,7 +113,8 @@ def fit(
         have = "frame has" if fitted.quarantined == 1 else "frames have"
         click.echo(f"{fitted.quarantined} {have} no labels: quarantined by the labelling run", err=True)
     steps = counted(fitted.steps, "step")
-    scored = [str(out), "--data", str(data.root), *data.reading.words(), "--split", val or "SPLIT"]
+    given = [] if val else ["--split", "SPLIT"]
+    scored = [str(out), "--data", str(data.root), *data.reading.words(), *given]
     remark(f"{out}: {steps} in {fitted.seconds:.0f} s\nnext: mixsup-train eval {shlex.join(scored)}", json_file)
     if fitted.bad or fitted.quarantined or (fitted.score is not None and fitted.score.bad):
         sys.exit(QUARANTINED)
@@ -103,13 +123,19 @@ def fit(
 @main.command("eval")
 @click.argument("run", type=PATH)
 @options_of(ROOT_OPTIONS)
-@click.option("--split", default="val", show_default=True, help="Split to predict and score.")
+@click.option(
+    "--split",
+    help=f"Split to predict and score: {SPLIT_HELP}.  [default: the frames that the run was validated on, or val]",
+)
+@options_of(DIVISION_OPTIONS)
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that load data.")
 @JSON_OPTION
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def evaluate(
     run: Path,
-    split: str,
+    split: str | None,
+    val_fraction: float | None,
+    split_seed: int,
     device: str,
     workers: int,
     json_file: Path | None,
@@ -121,6 +147,7 @@ def evaluate(
     from pipelines.training.checkpoints import data_of_run
     from pipelines.training.predict import evaluate_run
     from pipelines.training.run_folder import read_as_fitted
+    from pipelines.training.taken import frames_to_score
     from pointsam.base.files import require_free
     from pointsam.base.runtime import require_device
 
@@ -128,7 +155,9 @@ def evaluate(
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
     dataset = data_of_run(run, read_as_fitted(run, data_of(options)))
-    score = evaluate_run(run, dataset, split, device, workers)
+    frame_ids, notes = frames_to_score(run, dataset, split_of(split, val_fraction, split_seed, "val"))
+    score = evaluate_run(run, dataset, frame_ids, device, workers)
+    score = replace(score, notes=(*score.notes, *notes))
     show(score.text(), score.as_dict(), json_file)
     if score.bad:
         print_bad(score.bad)
@@ -138,7 +167,8 @@ def evaluate(
 @main.command()
 @click.argument("run", type=PATH)
 @options_of(ROOT_OPTIONS)
-@click.option("--split", help="Split or scene name.  [default: all frames]")
+@click.option("--split", help=f"Split to predict: {SPLIT_HELP}.  [default: all frames]")
+@options_of(DIVISION_OPTIONS)
 @click.option("--dest", type=PATH, required=True, help="Folder for the predictions.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that load data.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -146,6 +176,8 @@ def evaluate(
 def predict(
     run: Path,
     split: str | None,
+    val_fraction: float | None,
+    split_seed: int,
     dest: Path,
     device: str,
     workers: int,
@@ -162,6 +194,7 @@ def predict(
 
     require_device(device)
     dataset = data_of_run(run, read_as_fitted(run, data_of(options)))
+    split = split_of(split, val_fraction, split_seed, None)
     made = run_predict(run, dataset, split, dest, device, workers, overwrite)
     summary = f"{counted(made['boxes'], 'box')} in {counted(made['frames'], 'frame')}: {', '.join(made['files'])}"
     show(summary, made, json_file)
@@ -170,7 +203,7 @@ def predict(
         sys.exit(QUARANTINED)
 
 
-for command in (budget, recipes, experiment):
+for command in (suggest, budget, recipes, experiment):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.failures import QUARANTINED
-from pipelines.cli.options import READING_OPTIONS, DataOptions, data_of, need_torch, options_of
+from pipelines.cli.options import (
+    DIVISION_OPTIONS,
+    READING_OPTIONS,
+    SPLIT_HELP,
+    DataOptions,
+    data_of,
+    need_torch,
+    options_of,
+    split_of,
+)
 from pipelines.cli.output import JSON_OPTION, print_bad, remark, require_apart, show
 from pipelines.cli.parameters import PATH, RenamedOption
 from pointsam.base.remote import data_path
@@ -55,7 +64,8 @@ if TYPE_CHECKING:
     help="Objects with fewer points are not candidates.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw.")
-@click.option("--split", help="Split or scene name (train, scene-0061).")
+@click.option("--split", help=f"Split to draw from: {SPLIT_HELP}.  [default: all frames, or train with --val-fraction]")
+@options_of(DIVISION_OPTIONS)
 @options_of(READING_OPTIONS)
 @click.option("--mapping", type=PATH, help="Mapping file with own classes (docs/mapping.md): that of the labels.")
 @JSON_OPTION
@@ -67,6 +77,8 @@ def budget(
     min_points: int,
     seed: int,
     split: str | None,
+    val_fraction: float | None,
+    split_seed: int,
     mapping: Path | None,
     json_file: Path | None,
     **options: Unpack[DataOptions],
@@ -78,6 +90,7 @@ def budget(
     """  # noqa: D301 - click needs the backspace character itself
     from pipelines.training.budget import draw_budget, summary, validated_too
     from pipelines.training.classes import in_classes_of
+    from pipelines.training.splits import split_notes
     from pointsam.base.document import json_object
     from pointsam.datasets.mapped import truth_notes
     from pointsam.datasets.unknown_classes import unknown_text
@@ -88,10 +101,11 @@ def budget(
     config = BudgetConfig(fraction=fraction, rule=rule, box_share=box_share, min_points=min_points, seed=seed)
     data = data_of(options)
     dataset = in_classes_of(data, None, mapping).open()
+    split = split_of(split, val_fraction, split_seed, "train")
     require_some_truth(dataset)
     drawn = draw_budget(dataset, split, config, dest)
     show(summary(drawn), json_object(drawn.description), json_file)
-    for note in truth_notes(dataset):
+    for note in (*truth_notes(dataset), *split_notes(dataset, split)):
         click.echo(note, err=True)
     remark(f"wrote {dest}", json_file)
     if split is None:

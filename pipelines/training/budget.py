@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.training.splits import other_frames
+from pipelines.training.splits import other_frames, split_frames
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError, StoreError
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -21,6 +21,7 @@ from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.detect.data.budget import Budget, BudgetConfig, Objects, sample_budget
 from pointsam.detect.data.budget_file import write_budget
 from pointsam.detect.data.digests import box_digests
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.geometry.boxes import count_points
 from pointsam.taxonomy import BACKGROUND
 
@@ -82,7 +83,7 @@ def objects_of(dataset: Dataset, split: str | None, count: bool) -> Objects:
     """
     frames, left_out = dict[str, _FrameObjects](), dict[str, str]()
     first: PointSamError | None = None
-    for frame_id in progress(dataset.frame_ids(split), desc="objects", unit="frame"):
+    for frame_id in progress(split_frames(dataset, split), desc="objects", unit="frame"):
         try:
             frames[frame_id] = _of_frame(dataset, frame_id, count)
         except PointSamError as error:
@@ -124,15 +125,15 @@ def _of_frame(dataset: Dataset, frame_id: str, count: bool) -> _FrameObjects:
             "choose a split that has them: --split SPLIT",
         )
     ours = np.flatnonzero(boxes.class_id != BACKGROUND)
-    points = np.zeros(len(boxes), dtype=np.int64)
+    frame, points = read_cloud_frame(dataset, frame_id), np.zeros(len(boxes), dtype=np.int64)
     if count:
-        points = count_points(read_frame_points(read_cloud_frame(dataset, frame_id)).xyz_lidar_m, boxes)
+        points = count_points(read_frame_points(frame).xyz_lidar_m, boxes)
     known = dataset.velocities_mps(frame_id)
     digests = box_digests(boxes, dataset.taxonomy.names)
     return _FrameObjects(
         tuple(boxes.token[k] for k in ours),
         boxes.class_id[ours],
-        np.linalg.norm(boxes.center_m[ours, :2], axis=1),
+        np.linalg.norm(MapFrame.of(frame).boxes(boxes).center_m[ours, :2], axis=1),
         points[ours],
         np.full((len(ours), 2), np.nan) if known is None else known[ours],
         tuple(digests[k] for k in ours),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from pipelines.data import DataSpec
 from pipelines.opened import open_labels
@@ -256,7 +257,7 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
         split_frames(worlds[-1].dataset, _other_split(request), "name the split with --other-split SPLIT")
     for folder in dict.fromkeys(setting.labels for setting in chosen if setting.labels is not None):
         labels = open_labels(folder, dataset, allow_noise=folder in request.inputs.wrong)
-        require_labelled(labels, dataset, dataset.frame_ids(request.splits[0]))
+        require_labelled(labels, dataset, split_frames(dataset, request.splits[0]))
     return experiment, chosen, worlds
 
 
@@ -300,12 +301,13 @@ def _crossed(request: ExperimentRequest, worlds: Sequence[_World], setting: Sett
         StoreError: OUT004 if the file of an earlier call is damaged; and what `evaluate_run` raises.
     """
     dataset, split = worlds[not setting.in_other_world].dataset, _other_split(request)
-    path = run.out / f"away-{dataset.fingerprint()[:12]}-{split}.json"
+    path = run.out / f"away-{dataset.fingerprint()[:12]}-{quote(split, safe='')}.json"
     with claimed(run.out):  # only one of two concurrent calls computes it
         if path.exists():
             before = read_document(path, ScoreDocument, lambda why: damaged(path, why))
             if not before.bad:  # else the frames that could not be read may be readable today
                 return before
-        score = evaluate_run(run.out, dataset, split, request.device, run.recipe.train.workers, LAST)
+        frame_ids = split_frames(dataset, split)
+        score = evaluate_run(run.out, dataset, frame_ids, request.device, run.recipe.train.workers, LAST)
         write_together([(path, document_bytes(score.document, indent=1, sort_keys=False))])
     return score.document

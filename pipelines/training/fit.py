@@ -13,9 +13,10 @@ from pipelines.training import outlook
 from pipelines.training.fit_document import begun, for_processes
 from pipelines.training.initial import start_from
 from pipelines.training.inputs import Inputs, open_data, open_inputs
-from pipelines.training.predict import Score, predict_frames, score
+from pipelines.training.predict import predict_frames
 from pipelines.training.request import FitRequest
 from pipelines.training.run_folder import SCORES, RunFolder
+from pipelines.training.score import Score, score
 from pipelines.training.scores import ValidationDocument
 from pointsam.base.locks import claimed
 from pointsam.base.progress import progress
@@ -77,7 +78,7 @@ def fit(request: FitRequest) -> Fitted:
         stored = replace(inputs.recipe, train=request.recipe.train)
         run = RunFolder(request, dataset, labels, processes.first, stored, data.digest)
         processes.wait()  # until the first one has cleared the folder
-        notes = [*run.notes, *_begun(request, run, trainer)]
+        notes = [*run.taken(data.frame_ids, inputs.val_ids), *run.notes, *_begun(request, run, trainer)]
         _say("note", notes if processes.first else [])
         with named_failures(lambda: trainer.saved):
             if not processes.first:
@@ -250,7 +251,8 @@ def _validate(
     found = list(predict_frames(trainer.model, request.recipe, dataset, inputs.val_ids, workers, bad, processes))
     if not processes.first:
         return None
-    result = score(dataset, found, bad, run.recipe.detector.class_names)
+    detector = run.recipe.detector
+    result = score(dataset, found, bad, detector.class_names, detector.grid.range_m)
     if inputs.leaks:
         result = replace(result, notes=(*result.notes, f"Warning: {inputs.leaks}."))
     value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pipelines.opened import open_labels, read_as_in
 from pipelines.training import outlook
 from pipelines.training.request import FitRequest
-from pipelines.training.splits import split_frames
+from pipelines.training.splits import split_frames, split_notes
 from pointsam.base.errors import SchemaError
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
@@ -18,7 +18,10 @@ from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.recipe import Recipe
 from pointsam.store.reader import Labels
 
-OTHER_VAL = "name a split that has boxes with --val SPLIT, or give --val '' to train without validation"
+OTHER_VAL = (
+    "name a split that has boxes with --val SPLIT, hold out drives with --val-fraction 0.2, or give --val '' to train "
+    "without validation"
+)
 
 
 class Inputs(NamedTuple):
@@ -81,7 +84,8 @@ def open_inputs(request: FitRequest, shows_progress: bool) -> Inputs:
         recipe = recipe.without(data.missing)
         warnings.append(_not_trained(budget, data.missing))
     warnings += outlook.boxes_in_map(data)
-    return Inputs(data, val_ids, recipe, warnings, _of_others(budget, request.recipe), leaks)
+    notes = [*split_notes(dataset, request.val), *_of_others(budget, request.recipe)]
+    return Inputs(data, val_ids, recipe, warnings, notes, leaks)
 
 
 def _of_others(budget: Budget, recipe: Recipe) -> list[str]:

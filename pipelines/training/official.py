@@ -25,7 +25,7 @@ from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasDevkitVersion
 from pointsam.datasets.kitti.labels import HasKittiLabels
 from pointsam.datasets.mapped import MappedDataset
-from pointsam.detect.data.sample import oriented
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.detect.predictions_file import FramePredictions, box_overlaps, nuscenes_results, write_json
 from pointsam.evaluate.detection import FrameBoxes
 from pointsam.evaluate.kitti import LEVELS, MIN_IOU, SIMILAR, KittiFrame, average_precision_r40
@@ -33,7 +33,7 @@ from pointsam.geometry.boxes import corners, rows
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import NUSCENES
-from pointsam.types import Frame
+from pointsam.types import Boxes, Frame
 
 _SPLITS = ("train", "val", "mini_train", "mini_val")
 _ERRORS = {"trans_err": "mATE", "scale_err": "mASE", "orient_err": "mAOE", "vel_err": "mAVE", "attr_err": "mAAE"}
@@ -149,10 +149,10 @@ def _frames(dataset: Dataset, split: str) -> set[str]:
 
 
 def posed(dataset: Dataset, found: Sequence[FramePredictions]) -> Iterator[tuple[FramePredictions, SE3]]:
-    """Predictions with their world_SE3_lidar."""
-    for frame in found:
-        sweep = read_cloud_frame(dataset, frame.frame_id).sweep
-        yield frame, sweep.world_SE3_ego @ sweep.ego_SE3_lidar
+    """Predictions with their world_SE3_map."""
+    for one in found:
+        frame = read_cloud_frame(dataset, one.frame_id)
+        yield one, MapFrame.of(frame).pose(frame.sweep.world_SE3_ego @ frame.sweep.ego_SE3_lidar)
 
 
 def _kitti(dataset: _KittiData, found: Sequence[FramePredictions], untrained: Collection[str]) -> Official:
@@ -196,12 +196,13 @@ def _kitti_frame(
         raise DatasetError("DAT011", f"{dataset.root}: frame {found.frame_id!r} has no labels", "use training frames")
     boxes = dataset.boxes(found.frame_id)
     assert boxes is not None  # there are labels
-    true = rows(boxes)
+    at = MapFrame.of(frame)
+    true = rows(at.boxes(boxes))
     objects = [label for label in labels if not label.is_region]  # as `boxes` has them
     ours = np.array([label.kind in (kind, SIMILAR.get(kind)) for label in objects], dtype=bool)
     some = [label for label, keep in zip(objects, ours, strict=True) if keep]
     mine = found.class_id == class_id
-    height = _heights_px(frame, found.boxes[mine].astype(np.float64))
+    height = _heights_px(frame, at.lidar_boxes(found.boxes[mine]))
     return KittiFrame(
         box_overlaps(found.boxes[mine], true[ours])[view],
         found.score[mine].astype(np.float64),
@@ -213,15 +214,15 @@ def _kitti_frame(
     )
 
 
-def _heights_px(frame: Frame, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+def _heights_px(frame: Frame, boxes: Boxes) -> NDArray[np.float64]:
     """(N,) height of boxes in the image, px, clipped at its borders; 0 for boxes that reach behind the camera or lens.
 
     Args:
         frame: a frame with one camera.
-        boxes: (N,7) boxes in the LiDAR frame.
+        boxes: N boxes in the LiDAR frame.
     """
     view = frame.cameras[0]
-    in_cam = cam_SE3_lidar(frame.sweep, view).apply(corners(oriented(boxes)).reshape(-1, 3))
+    in_cam = cam_SE3_lidar(frame.sweep, view).apply(corners(boxes).reshape(-1, 3))
     v = np.clip(view.camera.project(in_cam)[0][:, 1].reshape(-1, 8), 0, view.camera.height_px)
     height: NDArray[np.float64] = np.nan_to_num(v.max(axis=1) - v.min(axis=1))
     return height

@@ -10,9 +10,11 @@ from pipelines.training.scores import Figures, number
 from pointsam.base.tables import text_table
 from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasWaymoLabels
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.detect.predictions_file import FramePredictions, box_overlaps
 from pointsam.evaluate.detection import FrameBoxes
 from pointsam.evaluate.waymo import EVERYWHERE_M, MIN_IOU, RANGES_M, WaymoFrame, average_precision, difficulty
+from pointsam.geometry.boxes import rows
 from pointsam.taxonomy import BACKGROUND
 
 _IN_MEAN = ("vehicle", "pedestrian", "cyclist")
@@ -87,14 +89,16 @@ def _by_class(
     dataset: Dataset, found: FramePredictions, true: FrameBoxes, class_ids: Sequence[int]
 ) -> list[WaymoFrame]:
     """A frame for each class."""
-    ego_SE3_lidar = read_cloud_frame(dataset, found.frame_id).sweep.ego_SE3_lidar
+    frame = read_cloud_frame(dataset, found.frame_id)
+    at = MapFrame.of(frame)
+    ego_SE3_map = at.pose(frame.sweep.ego_SE3_lidar)
     boxes = found.boxes.astype(np.float64)
     range_m, true_range_m = (
-        np.linalg.norm(ego_SE3_lidar.apply(centers), axis=1) for centers in (boxes[:, :3], true.center_m)
+        np.linalg.norm(ego_SE3_map.apply(centers), axis=1) for centers in (boxes[:, :3], true.center_m)
     )
     unlabelled, stated = np.zeros(len(boxes), dtype=bool), None
     if isinstance(dataset, HasWaymoLabels):
-        unlabelled = dataset.in_unlabelled_zone(found.frame_id, boxes)
+        unlabelled = dataset.in_unlabelled_zone(found.frame_id, boxes if at.is_lidar else rows(at.lidar_boxes(boxes)))
         every = dataset.boxes(found.frame_id)
         assert every is not None  # there is truth
         stated = dataset.difficulty_levels(found.frame_id)[every.class_id != BACKGROUND]

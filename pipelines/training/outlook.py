@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.training.predict import unscorable
+from pipelines.training.score import unscorable
 from pipelines.training.splits import other_frames
 from pointsam.base.errors import PointSamError, SchemaError, TrainingError
 from pointsam.base.remote import FileSource
@@ -148,7 +148,7 @@ def absent_frames(data: TrainingSet) -> list[str]:
 
 
 def boxes_in_map(data: TrainingSet) -> list[str]:
-    """Warnings of classes with half or more of their boxes outside of the map, and of boxes of impossible size."""
+    """Warnings of classes with half of their boxes outside of the map, of impossible sizes, and of boxes that lean."""
     found, range_m = [], list(data.range_m)
     out = {name: (total - inside, total) for name, (inside, total) in data.in_map.items() if 2 * inside <= total}
     if out:
@@ -161,6 +161,13 @@ def boxes_in_map(data: TrainingSet) -> list[str]:
     if odd:
         listed = ", ".join(f"{name} {low:.3g} to {high:.3g}" for name, (low, high) in odd.items())
         found.append(f"sides of boxes, which must be in metres: {listed}; check the unit of the labels")
+    if data.leaning:
+        total = sum(count for _, count in data.in_map.values())
+        found.append(
+            f"{data.leaning} of {counted(total, 'box')} are not upright: their height is more than 20 degrees from "
+            "vertical, and only its direction along the ground is trained; check the mounting of the LiDAR, and the "
+            "frame of the boxes"
+        )
     return found
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.data import DataSpec
+from pipelines.training.splits import other_side
+from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.recipe import Recipe
 
 
@@ -36,3 +38,19 @@ class FitRequest:
     allow_noise: bool = False
     init: Path | None = None
     changed: bool = False
+
+
+def val_split(budget: Path, given: str | None) -> str | None:
+    """The split to validate on.
+
+    Args:
+        budget: the budget file.
+        given: the split that the user names; None for the drives that the budget left out if it was drawn with
+            --val-fraction, else "val"; "" for no validation.
+
+    Raises:
+        SchemaError: SCH003 if the budget cannot be read.
+    """
+    if given is None:
+        return other_side(read_budget(budget).description.split) or "val"
+    return given or None

@@ -1,12 +1,13 @@
 """The folder of a training run.
 
-It holds fit.json (everything that determines the weights), last.safetensors and best.safetensors, losses.csv, events
-for TensorBoard, and scores.json. The same command resumes the run; a request with another fit.json is rejected.
+It holds fit.json (everything that determines the weights), frames.json (the frames that it took), last.safetensors and
+best.safetensors, losses.csv, events for TensorBoard, and scores.json. The same command resumes the run; a
+request with another fit.json is rejected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from urllib.parse import quote
 from pipelines.data import DataSpec
 from pipelines.training.checkpoints import BEST, LAST, read_whole
 from pipelines.training.fit_document import DECIDES, FitDocument, begun, continued, described, read_decides
-from pipelines.training.predict import Score
 from pipelines.training.recipe_file import Network
 from pipelines.training.request import FitRequest
+from pipelines.training.score import Score
 from pipelines.training.scores import ValidationDocument, read_validations
+from pipelines.training.taken import TAKEN, TakenFrames, read_taken
 from pointsam.base.document import differences, write_document
 from pointsam.base.errors import SchemaError, StoreError
 from pointsam.base.files import store_errors
@@ -55,6 +57,7 @@ class RunFolder:
 
     Attributes:
         notes: what changes for a run that is continued.
+        val: name of the validation split; None without one.
         new_split: whether earlier validations, if any, were on another split.
 
     Raises:
@@ -79,10 +82,11 @@ class RunFolder:
             now if before is None else continued(before, now, request, lambda: Checkpoint(self.last).progress.step)
         )
         self.notes = [] if before is None else _notes(before, document, now.processes)
+        self.val = now.val
         self.new_split = before is not None and before.val != now.val
         if writes and document != (before or self._left()):
             if before is None:
-                for name in (_BANK, SCORES):
+                for name in (_BANK, SCORES, TAKEN):
                     (self.out / name).unlink(missing_ok=True)
             elif self.new_split:
                 self._put_scores_aside(before.val)
@@ -135,6 +139,22 @@ class RunFolder:
             with store_errors(self.out, 0):
                 path.replace(self.out / _scores_of(split))
 
+    def taken(self, train: Sequence[str], val: Sequence[str]) -> list[str]:
+        """Record the frames of the run, in all processes; the first one writes.
+
+        Returns:
+            What changes for a run that is continued: its validation split may have other frames than before.
+        """
+        now, before = TakenFrames(tuple(train), tuple(val)), read_taken(self.out)
+        if not self.writes or now == before:
+            return []
+        notes = []
+        if before is not None and before.val != now.val and self.val and not self.new_split and self.scores():
+            self._put_scores_aside(self.val)
+            notes.append(f"{self.val} has other frames than before; earlier scores are kept in {_scores_of(self.val)}")
+        write_document(self.out / TAKEN, now)
+        return notes
+
     def bank(self, data: TrainingSet) -> PasteBank:
         """Objects to paste: those that an earlier call saved, or else cut and saved by this call."""
         path = self.out / _BANK
@@ -180,6 +200,8 @@ class RunFolder:
             failures=document.failures,
             official=document.official,
             bad=document.bad,
+            iou=document.iou,
+            reasons=document.reasons,
         )
         write_document(self.out / SCORES, scores, indent=1, sort_keys=False)
 

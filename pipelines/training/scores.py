@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pointsam.base.document import OPTIONAL, read_document
+from pointsam.base.document import LEFT_OUT, OPTIONAL, read_document
 from pointsam.store.layout import damaged
 
 Figures = Mapping[str, str | float | Mapping[str, float | None] | None]
@@ -51,6 +51,28 @@ class FailureScore:
 
 
 @dataclass(frozen=True)
+class IouScore:
+    """Average precision of one class by overlap in 3D, as in `ClassIouAP`; None for NaN."""
+
+    name: str
+    num_objects: int
+    min_iou: float
+    by_iou: tuple[float | None, ...]
+    by_range: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A possible reason for a low score, as in `Finding`."""
+
+    what: str
+    count: int
+    total: int
+    of: str
+    likely: bool
+
+
+@dataclass(frozen=True)
 class ScoreDocument:
     """Scores of a detector on one split; `mixsup-train eval --json` writes them too.
 
@@ -59,12 +81,16 @@ class ScoreDocument:
         failures: gain in average precision if one type of error were fixed, by class.
         official: figures of the data set's official evaluation; None if it was not run.
         bad: frame_id -> why the frame could not be read.
+        iou: average precision by overlap in 3D; None in older documents.
+        reasons: possible reasons for a low score; None if it is not low, and in older documents.
     """
 
     quality: QualityScore
     failures: tuple[FailureScore, ...]
     official: Figures | None
     bad: Mapping[str, str]
+    iou: tuple[IouScore, ...] | None = field(default=None, metadata=LEFT_OUT)
+    reasons: tuple[Reason, ...] | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)

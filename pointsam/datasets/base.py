@@ -64,7 +64,10 @@ class Dataset(Protocol):
         """(M,) index in `visibility_levels` of each of the `boxes`, -1 if unknown; None if there are no levels."""
 
     def velocities_mps(self, frame_id: str) -> NDArray[np.float64] | None:
-        """(M,2) velocities of the `boxes` over ground, x and y of the LiDAR frame, NaN if unknown; None if all are."""
+        """(M,2) velocities of the `boxes` over ground, x and y of the map frame, NaN if unknown; None if all are.
+
+        The map frame (`pointsam.geometry.level.map_SE3_lidar`) is the LiDAR frame if the LiDAR is level.
+        """
 
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps of each LiDAR before the frame; fewer at the start of a scene.
@@ -150,6 +153,20 @@ class HasCategories(Protocol):
 
     def with_categories(self, names: Sequence[str]) -> Dataset:
         """The data set with these names as further classes, after its own; names that it lacks are left out."""
+
+
+@runtime_checkable
+class HasTracks(Protocol):
+    """A data set that knows which boxes of a scene are one object."""
+
+    def tracks(self, frame_id: str) -> tuple[str | None, ...] | None:
+        """Name of the object of each of the `boxes`, the same in all frames of a scene, None where it is not known.
+
+        None if the frame has no box labels.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame; what reading the boxes raises.
+        """
 
 
 @runtime_checkable

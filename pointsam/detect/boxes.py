@@ -1,6 +1,6 @@
 """Boxes in torch: exact overlap of rotated rectangles, points inside.
 
-A box is a row x, y, z of its centre, length, width, height, yaw about z: metres and radians, LiDAR frame. N and M are
+A box is a row x, y, z of its centre, length, width, height, yaw about z: metres and radians, map frame. N and M are
 numbers of boxes, P of pairs or points. There is no compiled extension; pairs that cannot touch are skipped before
 their intersection is computed.
 """

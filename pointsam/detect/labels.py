@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class SampleLabels:
-    """Labels of one sample, in its (augmented) LiDAR frame: B boxes, M clusters, P points.
+    """Labels of one sample, in its (augmented) map frame: B boxes, M clusters, P points.
 
     Args:
         boxes: (B,7) boxes of the budget: x, y, z of the centre, length, width, height in metres, yaw in radians.

@@ -14,7 +14,7 @@ from pointsam.detect.suppression import nms_bev, rank_in_group
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """N predicted boxes of one sample, LiDAR frame.
+    """N predicted boxes of one sample, map frame.
 
     Args:
         boxes: (N,7) x, y, z of the centre, length, width, height in metres, yaw in radians.

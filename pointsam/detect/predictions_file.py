@@ -18,11 +18,14 @@ from pointsam.base.arrays import FloatArray
 from pointsam.base.document import canonical_json
 from pointsam.base.files import write_together
 from pointsam.detect.boxes import iou_3d, iou_bev
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.detect.predictions import Predictions, concatenated
 from pointsam.evaluate.detection import FrameBoxes
+from pointsam.geometry.boxes import rows
 from pointsam.geometry.se3 import SE3
 
-VERSION = 1
+VERSION = 2
+"""Version 1 has no `rotation_lidar_wxyz` and no `velocity_z_lidar_mps`."""
 _NUSCENES_MOST = 500
 """Largest number of boxes of a sample in a nuScenes submission."""
 _MOVES_MPS = 0.2
@@ -45,13 +48,15 @@ SCHEMA = pa.schema(
         pa.field("size_lwh_m", _vector(3), nullable=False),
         pa.field("yaw_rad", pa.float32(), nullable=False),
         pa.field("velocity_lidar_mps", _vector(2), nullable=False),
+        pa.field("rotation_lidar_wxyz", _vector(4), nullable=False),
+        pa.field("velocity_z_lidar_mps", pa.float32(), nullable=False),
     ]
 )
 
 
 @dataclass(frozen=True, eq=False)
 class FramePredictions:
-    """Predicted boxes of one frame, highest score first: `Predictions` in numpy.
+    """Predicted boxes of one frame in its map frame, highest score first: `Predictions` in numpy.
 
     Args:
         frame_id: the data set's id.
@@ -92,13 +97,16 @@ def box_overlaps(predicted: FloatArray, true: FloatArray) -> dict[str, NDArray[n
 
 
 def write_predictions(
-    path: Path, predictions: Iterable[FramePredictions], names: Sequence[str], about: Mapping[str, object]
+    path: Path,
+    predictions: Iterable[tuple[FramePredictions, MapFrame]],
+    names: Sequence[str],
+    about: Mapping[str, object],
 ) -> None:
-    """Write a table of predictions atomically.
+    """Write a table of predictions, in the LiDAR frame, atomically.
 
     Args:
         path: path of the Parquet file.
-        predictions: predictions of all frames.
+        predictions: predictions of all frames, each with its map frame.
         names: class names by class_id.
         about: description of the run, JSON values; stored in the metadata.
 
@@ -106,28 +114,42 @@ def write_predictions(
         StoreError: OUT002 or OUT003 if it cannot be written.
     """
     metadata = {"pointsam.detections_version": str(VERSION), "pointsam.about": canonical_json(dict(about))}
-    table = pa.concat_tables([SCHEMA.empty_table(), *(_table(frame, names) for frame in predictions)])
+    table = pa.concat_tables([SCHEMA.empty_table(), *(_table(frame, at, names) for frame, at in predictions)])
     sink = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd")
     write_together([(path, sink.getvalue())])
 
 
-def _table(frame: FramePredictions, names: Sequence[str]) -> pa.Table:
-    def vectors(values: NDArray[np.float32]) -> pa.FixedSizeListArray:
+def _table(frame: FramePredictions, at: MapFrame, names: Sequence[str]) -> pa.Table:
+    def vectors(values: FloatArray) -> pa.FixedSizeListArray:
         flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).ravel())
         return pa.FixedSizeListArray.from_arrays(flat, type=_vector(values.shape[1]))
 
+    boxes, velocity = at.lidar_boxes(frame.boxes), at.lidar_velocity(frame.velocity)
+    yaw = frame.boxes[:, 6] if at.is_lidar else rows(boxes)[:, 6]
     columns = {
         "frame_id": [frame.frame_id] * len(frame.score),
         "class_id": frame.class_id.astype(np.uint8),
         "class_name": [names[k] for k in frame.class_id],
         "score": frame.score,
-        "center_lidar_m": vectors(frame.boxes[:, :3]),
-        "size_lwh_m": vectors(frame.boxes[:, 3:6]),
-        "yaw_rad": np.ascontiguousarray(frame.boxes[:, 6]),
-        "velocity_lidar_mps": vectors(frame.velocity),
+        "center_lidar_m": vectors(boxes.center_m),
+        "size_lwh_m": vectors(boxes.size_lwh_m),
+        "yaw_rad": np.ascontiguousarray(yaw, dtype=np.float32),
+        "velocity_lidar_mps": vectors(velocity[:, :2]),
+        "rotation_lidar_wxyz": vectors(_quaternions(boxes.rotation)),
+        "velocity_z_lidar_mps": velocity[:, 2].astype(np.float32),
     }
     return pa.table(columns, schema=SCHEMA)
+
+
+def _quaternions(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,4) unit quaternions w, x, y, z of (N,3,3) rotations."""
+    from scipy.spatial.transform import Rotation
+
+    if len(rotation) == 0:
+        return np.zeros((0, 4))
+    wxyz: NDArray[np.float64] = Rotation.from_matrix(rotation).as_quat()[:, [3, 0, 1, 2]]
+    return wxyz
 
 
 def nuscenes_results(
@@ -136,7 +158,7 @@ def nuscenes_results(
     """The document that the nuScenes detection evaluator reads, as JSON values.
 
     Args:
-        predictions: predictions of every frame of a split, each with its world_SE3_lidar.
+        predictions: predictions of every frame of a split, each with its world_SE3_map.
         names: class names by class_id.
         empty: ids of frames of the split without predictions: the evaluator needs every frame of it.
     """
@@ -145,16 +167,16 @@ def nuscenes_results(
     return {"meta": meta, "results": {**results, **{frame_id: [] for frame_id in empty}}}
 
 
-def _rows(frame: FramePredictions, world_SE3_lidar: SE3, names: Sequence[str]) -> list[dict[str, object]]:
+def _rows(frame: FramePredictions, world_SE3_map: SE3, names: Sequence[str]) -> list[dict[str, object]]:
     from scipy.spatial.transform import Rotation
 
     boxes = frame.boxes[:_NUSCENES_MOST].astype(np.float64)
     if len(boxes) == 0:
         return []
-    centers = world_SE3_lidar.apply(boxes[:, :3])
-    turns = Rotation.from_matrix(world_SE3_lidar.rotation) * Rotation.from_euler("z", boxes[:, 6:7])
+    centers = world_SE3_map.apply(boxes[:, :3])
+    turns = Rotation.from_matrix(world_SE3_map.rotation) * Rotation.from_euler("z", boxes[:, 6:7])
     flat = np.column_stack([frame.velocity[: len(boxes)], np.zeros(len(boxes))])
-    velocity = flat @ world_SE3_lidar.rotation.T
+    velocity = flat @ world_SE3_map.rotation.T
     out = []
     for k, (x, y, z, w) in enumerate(turns.as_quat()):
         name = names[frame.class_id[k]]

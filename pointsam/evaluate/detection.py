@@ -44,7 +44,7 @@ _DRAWS = 200
 
 @dataclass(frozen=True, eq=False)
 class FrameBoxes:
-    """Predicted or true boxes of one frame, in the LiDAR frame.
+    """Predicted or true boxes of one frame, in a frame with z up: the map frame of a detector.
 
     Args:
         center_m: (N,3) centres.
@@ -65,7 +65,7 @@ class FrameBoxes:
 
     @property
     def range_m(self) -> NDArray[np.float64]:
-        """(N,) distance from the LiDAR in the ground plane."""
+        """(N,) distance from the reference LiDAR in the ground plane."""
         distance: NDArray[np.float64] = np.linalg.norm(self.center_m[:, :2], axis=1)
         return distance
 

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from helpers.recipes import STILL, tiny  # noqa: E402
 from helpers.training import CLASSES, make_budget, make_world  # noqa: E402
 
-from pipelines.training.predict import score  # noqa: E402
+from pipelines.training.score import score  # noqa: E402
 from pointsam.detect.data.coarse import CoarseConfig  # noqa: E402
 from pointsam.detect.data.training_set import DataConfig, TrainingSet  # noqa: E402
 from pointsam.detect.infer import InferConfig, detect_frames  # noqa: E402

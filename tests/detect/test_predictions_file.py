@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from helpers.training import make_world  # noqa: E402
 
+from pointsam.detect.data.map_frame import MapFrame  # noqa: E402
 from pointsam.detect.predictions import BatchPredictions, Predictions, concatenated  # noqa: E402
 from pointsam.detect.predictions_file import FramePredictions, guessed_attribute, nuscenes_results, write_predictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402
@@ -45,7 +46,9 @@ def test_true_boxes_are_the_annotations(tmp_path):
 def test_a_table_has_a_row_a_box(tmp_path):
     world = make_world(tmp_path / "root", samples=2)
     predictions = [frame for frame, _ in true_predictions(world)]
-    write_predictions(tmp_path / "d.parquet", predictions, world.taxonomy.names, {"split": "val"})
+    write_predictions(
+        tmp_path / "d.parquet", [(one, MapFrame()) for one in predictions], world.taxonomy.names, {"split": "val"}
+    )
     table = pq.read_table(tmp_path / "d.parquet")
     assert table["frame_id"].to_pylist() == [f.frame_id for f in predictions for _ in f.score]
     assert np.array(table["center_lidar_m"].to_pylist()) == pytest.approx(
@@ -63,7 +66,7 @@ def test_frames_without_boxes_have_no_rows_but_are_in_the_results(tmp_path):
     (frame, pose), *_ = true_predictions(world)
     none = FramePredictions(frame.frame_id, frame.boxes[:0], frame.score[:0], frame.class_id[:0], frame.velocity[:0])
     assert nuscenes_results([(none, pose)], world.taxonomy.names)["results"] == {frame.frame_id: []}
-    write_predictions(tmp_path / "d.parquet", [none], world.taxonomy.names, {})
+    write_predictions(tmp_path / "d.parquet", [(none, MapFrame())], world.taxonomy.names, {})
     assert pq.read_table(tmp_path / "d.parquet").num_rows == 0
 
 

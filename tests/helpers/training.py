@@ -9,8 +9,8 @@ from helpers.nuscenes_root import make_root
 
 from pipelines.documents import ClustersDocument
 from pipelines.training.budget import objects_of
-from pointsam.datasets.io import read_points
 from pointsam.datasets.nuscenes.dataset import NuScenes
+from pointsam.datasets.points import read_frame_points
 from pointsam.detect.data.budget import BudgetConfig, sample_budget
 from pointsam.geometry.boxes import box_members
 from pointsam.stages.recipes import default
@@ -25,7 +25,7 @@ from pointsam.types import FrameLabels, FrameRow, PointLabels
 CLASSES = ("car", "pedestrian", "bicycle")
 
 
-def make_world(path, scenes=("scene-0061", "scene-0103"), samples=4, boxes=8, edit=None):
+def make_world(path, scenes=("scene-0061", "scene-0103"), samples=4, boxes=8, edit=None, ground_m=-1.8):
     """A root whose sweeps show its boxes: 30 points in each, a fifth of the way below their roofs, and some ground."""
     root = make_root(path, scenes=scenes, samples_per_scene=samples, boxes_per_sample=boxes, edit=edit)
     dataset, rng = NuScenes(root), np.random.default_rng(0)
@@ -34,7 +34,7 @@ def make_world(path, scenes=("scene-0061", "scene-0103"), samples=4, boxes=8, ed
         for sweep in (dataset.frame(frame_id).sweep, *dataset.past_sweeps(frame_id, 2)):
             local = rng.uniform(-0.45, 0.45, (len(boxes_of), 30, 3)) * boxes_of.size_lwh_m[:, None]
             inside = np.einsum("bij,bpj->bpi", boxes_of.rotation, local) + boxes_of.center_m[:, None]
-            ground = np.column_stack([rng.uniform(-25, 25, (200, 2)), np.full(200, -1.8)])
+            ground = np.column_stack([rng.uniform(-25, 25, (200, 2)), np.full(200, ground_m)])
             values = np.zeros((200 + 30 * len(boxes_of), 5), dtype="<f4")
             values[:, :3] = np.concatenate([inside.reshape(-1, 3), ground])
             values[:, 3] = rng.integers(0, 256, len(values))
@@ -94,11 +94,12 @@ def make_labels(
 
 
 def _labels(dataset, frame_id, missing, failed, probability, grown_every):
-    scene, sweep = dataset.scene(frame_id), dataset.frame(frame_id).sweep
+    frame = dataset.frame(frame_id)
+    scene, sweep = dataset.scene(frame_id), frame.sweep
     if failed:
         row = FrameRow(frame_id, scene, sweep.t_us, 0, 0, "failed", "DAT006", "torn")
         return FrameLabels.empty(row)
-    xyz, boxes = read_points(sweep), dataset.boxes(frame_id)
+    xyz, boxes = read_frame_points(frame).xyz_lidar_m, dataset.boxes(frame_id)
     ids = np.full(len(xyz), -1, dtype=np.int32)
     lost = np.zeros(len(xyz), dtype=np.uint8)
     if boxes is None:

@@ -27,7 +27,7 @@ class AnchorClass:
     Args:
         name: class name.
         size_lwh_m: length, width, height.
-        center_z_m: z of their centres, LiDAR frame.
+        center_z_m: z of their centres, map frame.
         box_iou: an anchor is positive from the first overlap with a box on, negative below the second, and ignored
             between.
         cluster_iou: likewise for the overlap of points with clusters.

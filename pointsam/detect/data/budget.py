@@ -25,7 +25,7 @@ CLUSTER_COST = 0.14
 """Annotation cost of a coarse label relative to an accurate box (docs/method.md B.1)."""
 
 Velocity = tuple[float, float] | None
-"""Metres per second along x and y of the LiDAR frame, None if unknown."""
+"""Metres per second along x and y of the map frame, None if unknown."""
 
 BudgetRule = Literal["object", "class", "stratified", "frame", "cost"]
 RULES: tuple[BudgetRule, ...] = get_args(BudgetRule)
@@ -44,9 +44,9 @@ class Objects:
         frame: (N,) index into `frame_ids`, non-decreasing.
         token: (N) the data set's name of each box.
         class_id: (N,) class of each object.
-        range_m: (N,) distance from the LiDAR in the ground plane.
-        num_points: (N,) number of points of the key sweep in the box.
-        velocity_mps: (N,2) along x and y of the LiDAR frame, NaN where unknown.
+        range_m: (N,) distance from the reference LiDAR in the ground plane.
+        num_points: (N,) number of points of the key sweeps in the box.
+        velocity_mps: (N,2) along x and y of the map frame, NaN where unknown.
         digest: (N) digest of each box (`digests.box_digests`), or empty.
         left_out: frame_id -> why its boxes or points could not be read; these frames are not in `frame_ids`.
     """
@@ -136,7 +136,7 @@ class Budget:
     """The labels of a data set that training may use.
 
     Args:
-        frames: by frame id, the velocity of each object with a box, by token (LiDAR frame, None = unknown). A frame
+        frames: by frame id, the velocity of each object with a box, by token (map frame, None = unknown). A frame
             that is not listed has no labels of any kind. Velocities are stored because they are part of a box but are
             derived from boxes of neighbouring frames, which are mostly outside the budget.
         description: how the budget was drawn and what it costs.

@@ -14,6 +14,9 @@ from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.digests import box_digests
 from pointsam.types import Boxes
 
+_UPRIGHT = np.cos(np.deg2rad(20.0))
+"""A box whose height is farther from vertical leans: no street is that steep."""
+
 
 class Census:
     """Counts boxes and clusters of F frames by C classes, and compares the boxes with those that the budget drew.
@@ -29,6 +32,7 @@ class Census:
         boxed, coarsely: (F,C) bool, whether each frame has boxes, and clusters, of each class.
         inside, total: (C,) number of boxes whose centre is inside the range, and of all boxes.
         shortest, longest: (C,) shortest and longest side of the boxes, metres.
+        leaning: number of boxes whose height is no vertical side.
         bad: frame_id -> why its boxes cannot be read.
     """
 
@@ -48,6 +52,7 @@ class Census:
         self.inside, self.total = np.zeros((2, len(class_ids)), dtype=np.int64)
         self.shortest = np.full(len(class_ids), np.inf)
         self.longest = np.zeros(len(class_ids))
+        self.leaning = 0
         self.bad: dict[str, str] = {}
         self._digest = hashlib.sha256()
         self._changed: list[tuple[str, str]] = []
@@ -62,7 +67,7 @@ class Census:
         self._digest.update(f"{frame_id} {' '.join(digests)}\n".encode())
 
     def add(self, index: int, boxes: Boxes, clusters: Collection[int]) -> None:
-        """Count the trained boxes of a frame, and the classes of its clusters."""
+        """Count the trained boxes of a frame, map frame, and the classes of its clusters."""
         columns = np.array([self._column[class_id] for class_id in boxes.class_id.tolist()], dtype=np.int64)
         within = ((boxes.center_m >= self._low) & (boxes.center_m < self._high)).all(axis=1)
         self.boxed[index, columns] = True
@@ -70,6 +75,7 @@ class Census:
         np.add.at(self.inside, columns[within], 1)
         np.minimum.at(self.shortest, columns, boxes.size_lwh_m.min(axis=1))
         np.maximum.at(self.longest, columns, boxes.size_lwh_m.max(axis=1))
+        self.leaning += int((np.abs(boxes.rotation[:, 2, 2]) < _UPRIGHT).sum())
         self.coarsely[index, [self._column[c] for c in clusters if c in self._column]] = True
 
     def by_class(self, classes: Sequence[str]) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[float, float]]]:

@@ -27,6 +27,7 @@ from pointsam.types import NO_INSTANCE, Boxes, Cluster, FrameLabels
 CoarseKind = Literal["tables", "simulated", "clicks", "centers", "none"]
 KINDS: tuple[CoarseKind, ...] = get_args(CoarseKind)
 _NEAR_M, _NEAR_BIN_M, _BIN_M = 12.0, 1.6, 6.4
+_AT_ORIGIN = np.zeros((1, 2))
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class CoarseConfig:
         min_confidence: as min_probability, for `confidence`; it goes away with that column.
         unknown_unseen: whether points that no camera sees are unknown.
         unknown_dropped: whether points that a mask covered but refinement removed are unknown.
-        own_m: points at a smaller horizontal distance from the sensor belong to the ego vehicle: background, never
-            unknown.
+        own_m: points at a smaller horizontal distance from a LiDAR of the vehicle belong to the vehicle: background,
+            never unknown.
         ground_m: points less than this above the lowest point around are ground, never unknown.
         tallest_m: points more than this above the lowest point within 1.6 to 3.2 m are never unknown: few objects are
             as tall.
@@ -91,7 +92,7 @@ class CoarseLabels:
     Args:
         cluster_id: (N,) int32 cluster of every point, NO_INSTANCE for none.
         class_id: (M,) uint8 class of each cluster.
-        center_m: (M,3) float64 mid-point of the extent, LiDAR frame (docs/method.md B.1).
+        center_m: (M,3) float64 mid-point of the extent, map frame (docs/method.md B.1).
         radius_m: (M,) float64 largest distance of a point from the centre in the ground plane.
         num_points: (M,) int64 number of points of each cluster.
         unknown: (N,) bool, points that may belong to an unlabelled object.
@@ -124,7 +125,7 @@ class CoarseLabels:
 
 
 def of_points(
-    xyz_lidar_m: FloatArray,
+    xyz_m: FloatArray,
     cluster_id: IntArray,
     class_id: NDArray[np.uint8],
     unknown: NDArray[np.bool_] | None = None,
@@ -132,7 +133,7 @@ def of_points(
     """Clusters from the id of each point; ids without a point are removed, and the others are renumbered.
 
     Args:
-        xyz_lidar_m: (N,3).
+        xyz_m: (N,3).
         cluster_id: (N,) index into `class_id`, NO_INSTANCE for none; not checked, because `FrameLabels` checks tables.
         class_id: (M,).
         unknown: (N,) as in `CoarseLabels`; None = all False.
@@ -141,7 +142,7 @@ def of_points(
     count = np.bincount(cluster_id[member], minlength=len(class_id))
     present = np.flatnonzero(count)
     dense = (np.cumsum(count > 0) - 1)[cluster_id[member]]
-    xyz = np.asarray(xyz_lidar_m)[member]
+    xyz = np.asarray(xyz_m)[member]
     low, high = extents(xyz, dense, len(present))
     center = (low + high) / 2
     radius = np.zeros(len(present))
@@ -166,21 +167,24 @@ def extents(xyz: FloatArray, group: IntArray, count: int) -> tuple[NDArray[np.fl
     return low, high
 
 
-def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConfig) -> CoarseLabels:
+def from_tables(
+    labels: FrameLabels, xyz_m: FloatArray, config: CoarseConfig, places_m: FloatArray = _AT_ORIGIN
+) -> CoarseLabels:
     """Coarse labels from the tables of a labelling run.
 
     Args:
         labels: labels of a frame.
-        xyz_lidar_m: (N,3) points of the frame.
+        xyz_m: (N,3) points of the frame, map frame.
         config: which clusters are used and which points are unknown.
+        places_m: (L,2) horizontal places of the LiDARs.
 
     Raises:
         SchemaError: SCH003 if the numbers of labels and points differ, and as `trusted`.
     """
-    if len(labels.labels) != len(xyz_lidar_m):
+    if len(labels.labels) != len(xyz_m):
         raise SchemaError(
             "SCH003",
-            f"frame {labels.frame.frame_id}: {len(labels.labels)} labels for a sweep of {len(xyz_lidar_m)} points",
+            f"frame {labels.frame.frame_id}: {len(labels.labels)} labels for {len(xyz_m)} points",
             "the labels were made from other data: label this data set",
         )
     kept = trusted(labels.frame.frame_id, labels.clusters, config)
@@ -195,11 +199,12 @@ def from_tables(labels: FrameLabels, xyz_lidar_m: FloatArray, config: CoarseConf
     if config.unknown_dropped:
         unknown |= unlabelled & (labels.covered > 0)
     if unknown.any():
-        xyz = np.asarray(xyz_lidar_m, dtype=np.float64)
-        unknown &= (xyz[:, :2] ** 2).sum(axis=1) >= config.own_m**2
+        xyz = np.asarray(xyz_m, dtype=np.float64)
+        for place_m in places_m:
+            unknown &= ((xyz[:, :2] - place_m) ** 2).sum(axis=1) >= config.own_m**2
         above_m = above_lowest_m(xyz, _NEAR_BIN_M)
         unknown &= (height_m(xyz, above_m) >= config.ground_m) & (above_m <= config.tallest_m)
-    return of_points(xyz_lidar_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
+    return of_points(xyz_m, np.where(doubtful, NO_INSTANCE, ids), class_id, unknown | doubtful)
 
 
 def trusted(frame_id: str, clusters: Sequence[Cluster], config: CoarseConfig) -> NDArray[np.bool_]:
@@ -224,32 +229,32 @@ def trusted(frame_id: str, clusters: Sequence[Cluster], config: CoarseConfig) ->
     return kept
 
 
-def height_m(xyz_lidar_m: NDArray[np.float64], above_m: NDArray[np.float64]) -> NDArray[np.float64]:
+def height_m(xyz_m: NDArray[np.float64], above_m: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) height of points above the lowest point around them.
 
     Near the sensor the neighbourhood is 1.6 to 3.2 m, so that ground with a slope of up to 9 % stays below 0.3 m.
-    Beyond 12 m, where rings are sparse, it is 6.4 to 12.8 m: ground on a slope may then exceed 0.3 m and stay unknown.
+    Beyond 12 m, where points are sparse, it is 6.4 to 12.8 m: ground on a slope may then exceed 0.3 m and stay unknown.
 
     Args:
-        xyz_lidar_m: (N,3) points.
+        xyz_m: (N,3) points, map frame.
         above_m: (N,) their heights in the neighbourhood of points near the sensor.
     """
-    near: NDArray[np.bool_] = (xyz_lidar_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
-    return np.where(near, above_m, above_lowest_m(xyz_lidar_m, _BIN_M))
+    near: NDArray[np.bool_] = (xyz_m[:, :2] ** 2).sum(axis=1) < _NEAR_M**2
+    return np.where(near, above_m, above_lowest_m(xyz_m, _BIN_M))
 
 
-def without_boxed(labels: CoarseLabels, xyz_lidar_m: FloatArray, boxes: Boxes, share: float = 0.5) -> CoarseLabels:
+def without_boxed(labels: CoarseLabels, xyz_m: FloatArray, boxes: Boxes, share: float = 0.5) -> CoarseLabels:
     """Remove the clusters of objects that have a box: the box already represents them (docs/method.md B.3).
 
     The class does not matter: a cluster in a box of another class is that object (docs/training.md, row 22).
 
     Args:
         labels: clusters.
-        xyz_lidar_m: (N,3) points of the frame.
+        xyz_m: (N,3) points of the frame.
         boxes: the budget's boxes of the frame.
         share: a cluster with more than this fraction of its points in one box is the object of that box.
     """
-    point, box = box_members(xyz_lidar_m, boxes)
+    point, box = box_members(xyz_m, boxes)
     owner = labels.cluster_id[point]
     held = owner != NO_INSTANCE
     shared = np.zeros((len(labels), max(len(boxes), 1)), dtype=np.int64)

@@ -15,8 +15,10 @@ from torch.utils.data import DataLoader, Dataset
 from pointsam.base.errors import PointSamError
 from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset as Frames
+from pointsam.detect.data.cloud import in_view, read_cloud
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.detect.data.paste import PasteBank
-from pointsam.detect.data.sample import PointsConfig, in_view, read_cloud
+from pointsam.detect.data.sample import PointsConfig
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Batch
 from pointsam.detect.labels import BatchLabels
@@ -179,11 +181,12 @@ class FrameItems(Dataset[Batch | tuple[str, str]]):
         try:
             in_view_only = self.config.in_view_only
             frame = self.frames.frame(frame_id) if in_view_only else read_cloud_frame(self.frames, frame_id)
-            points, num_key = read_cloud(self.frames, frame, self.config)
+            cloud, num_key = read_cloud(self.frames, frame, self.config)
+            points = MapFrame.of(frame).points(cloud)
             (x, y), low, high = points[:, :2].T, self.low, self.high
             kept = (x >= low[0]) & (x < high[0]) & (y >= low[1]) & (y < high[1])
             if in_view_only:
-                kept &= in_view(points, frame)
+                kept &= in_view(cloud, frame)
         except PointSamError as error:
             return frame_id, str(error)
         return Batch((frame_id,), (torch.from_numpy(points[kept]),), (int(kept[:num_key].sum()),))

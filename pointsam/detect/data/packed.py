@@ -39,15 +39,15 @@ class PackedClusters:
             self._left -= len(content)
             self._frames[frame_id] = content, clusters.class_id
 
-    def get(self, frame_id: str, xyz_lidar_m: NDArray[np.float32]) -> CoarseLabels | None:
+    def get(self, frame_id: str, xyz_m: NDArray[np.float32]) -> CoarseLabels | None:
         """The clusters of a frame as they were added, None if they were not.
 
         Args:
             frame_id: the frame.
-            xyz_lidar_m: (N,3) its points.
+            xyz_m: (N,3) its points.
         """
         if frame_id not in self._frames:
             return None
         content, class_id = self._frames[frame_id]
         ids = np.frombuffer(zlib.decompress(content), dtype=np.int32)
-        return of_points(xyz_lidar_m, np.maximum(ids, NO_INSTANCE), class_id, ids == _UNKNOWN)
+        return of_points(xyz_m, np.maximum(ids, NO_INSTANCE), class_id, ids == _UNKNOWN)

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
 from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasRatedBoxes, HasRoadPlanes
 from pointsam.geometry.ground import height_above_ground_m
+from pointsam.geometry.level import is_level
 
 Road = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""(N,) z of the road at (N,3) points, LiDAR frame, metres."""
+"""(N,) z of the road at (N,3) points, map frame, metres."""
 RoadKind = Literal["none", "planes", "points"]
 _NEIGHBOURS = 5
 """The ground at a place is the median over so many nearest points."""
@@ -32,7 +34,7 @@ def road_of(dataset: Dataset, kind: RoadKind, frame_id: str, xyz_m: FloatArray) 
         dataset: the data set.
         kind: as in `PasteConfig`.
         frame_id: the frame.
-        xyz_m: (P,3) finite points of its key sweep, LiDAR frame.
+        xyz_m: (P,3) finite points of its key sweep, map frame.
     """
     if kind == "points" and len(xyz_m):
         return partial(ground_z_m, xyz_m)
@@ -45,7 +47,7 @@ def require_road(dataset: Dataset, kind: RoadKind, frame_ids: Iterable[str]) -> 
     """Refuse a data set without the planes that `kind` needs.
 
     Raises:
-        SchemaError: SCH005 if the data set has no planes.
+        SchemaError: SCH005 if the data set has no planes, or if a LiDAR is tilted: heights of planes are along its z.
         DatasetError: DAT004 or DAT011 on the first frame without one.
     """
     if kind != "planes":
@@ -53,6 +55,10 @@ def require_road(dataset: Dataset, kind: RoadKind, frame_ids: Iterable[str]) -> 
     if not isinstance(dataset, HasRoadPlanes):
         raise SchemaError("SCH005", f"data.paste.road is 'planes', which {dataset.name} does not have", _WAY_OUT)
     for frame_id in frame_ids:
+        if not is_level(read_cloud_frame(dataset, frame_id).sweep.ego_SE3_lidar):
+            raise SchemaError(
+                "SCH005", f"data.paste.road is 'planes', but the LiDAR of frame {frame_id!r} is tilted", _WAY_OUT
+            )
         try:
             dataset.road_z_m(frame_id, np.zeros((0, 3)))
         except DatasetError as error:

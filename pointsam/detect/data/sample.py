@@ -1,6 +1,7 @@
 """One training sample as numpy arrays: points of several sweeps, boxes of the budget, clusters.
 
-P points, of which the first K are of the key sweep; B boxes, M clusters. LiDAR frame, metres.
+P points, of which the first K are of the key sweeps, one of each LiDAR; B boxes, M clusters. Map frame
+(`pointsam.detect.data.map_frame`), metres.
 """
 
 from __future__ import annotations
@@ -13,20 +14,14 @@ from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
 from pointsam.base.document import OPTIONAL
-from pointsam.base.errors import DatasetError
 from pointsam.base.ranges import require
-from pointsam.datasets.base import Dataset
-from pointsam.datasets.points import read_frame_points, read_sweep_points
 from pointsam.detect.data.coarse import CoarseLabels, extents, of_points
 from pointsam.detect.labels import SampleLabels
 from pointsam.geometry.boxes import box_members
-from pointsam.geometry.projection import key_SE3_sweep, project
-from pointsam.types import Boxes, Frame, Sweep
+from pointsam.types import Boxes
 
 _LEAST_SIDE_M = 0.1
 """Smallest side of a box around a cluster: the regression target is the logarithm of a size."""
-_OWN_M = 1.0
-"""Points of past sweeps with |x| and |y| below this belong to the ego vehicle, which has moved since."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class PointsConfig:
     """The input points of a detector.
 
     Args:
-        past_sweeps: number of sweeps before the key sweep.
+        past_sweeps: number of sweeps before the key sweep, of each LiDAR.
         intensity_full: the sensor's largest intensity; 255 in nuScenes, 1 in KITTI.
         in_view_only: whether to use only points that a camera sees; KITTI has boxes only there.
         repeat_missing: whether the last past sweep is repeated where there are fewer, at the start of a scene, as
@@ -57,11 +52,12 @@ class TrainingSample:
 
     Args:
         frame_id: id of the key frame.
-        points: (P,5) float32 x, y, z, intensity (0 to 1), age in seconds.
+        points: (P,5) float32 x, y, z, intensity (0 to 1), age in seconds: of a key sweep 0, or the little by which it
+            is older than the reference sweep.
         boxes: (B,7) float64 x, y, z of the centre, length, width, height, yaw.
         box_class: (B,) int64.
         velocity: (B,2) float64 metres per second, NaN where unknown.
-        clusters: coarse labels of the K points of the key sweep.
+        clusters: coarse labels of the K points of the key sweeps.
     """
 
     frame_id: str
@@ -73,7 +69,7 @@ class TrainingSample:
 
     @property
     def num_key(self) -> int:
-        """K, the number of points of the key sweep."""
+        """K, the number of points of the key sweeps."""
         return len(self.clusters.cluster_id)
 
     def keep_points(self, kept: NDArray[np.bool_]) -> TrainingSample:
@@ -174,53 +170,3 @@ def some_of(boxes: Boxes, which: NDArray[np.bool_]) -> Boxes:
     """The boxes that `which`, (M,), selects of M boxes."""
     tokens = tuple(token for token, keep in zip(boxes.token, which, strict=True) if keep)
     return Boxes(boxes.center_m[which], boxes.size_lwh_m[which], boxes.rotation[which], boxes.class_id[which], tokens)
-
-
-def read_cloud(dataset: Dataset, frame: Frame, config: PointsConfig) -> tuple[NDArray[np.float32], int]:
-    """(P,5) points of a frame in the order of labels, then of past sweeps, all in the frame's LiDAR frame; and K.
-
-    Points of past sweeps are compensated for ego motion.
-
-    Raises:
-        DatasetError, CalibrationError: as `read_frame_points`.
-    """
-    sweeps = dataset.past_sweeps(frame.frame_id, config.past_sweeps)
-    missing = config.past_sweeps - len(sweeps) if config.repeat_missing else 0
-    used = [frame.sweep] * (not sweeps and missing > 0) + sweeps
-    key, past = read_frame_points(frame, intensity=True).rows(), [_past_points(frame, sweep) for sweep in used]
-    past += past[-1:] * (missing - (not sweeps)) if missing else []
-    used += used[-1:] * (len(past) - len(used))
-    points = np.empty((len(key) + sum(map(len, past)), 5), dtype=np.float32)
-    parts = np.split(points, np.cumsum([len(key), *map(len, past)])[:-1])
-    parts[0][:, :4], parts[0][:, 4] = key, 0
-    parts[0][:, 3] /= config.intensity_full
-    for part, values, sweep in zip(parts[1:], past, used, strict=True):
-        pose, linear = key_SE3_sweep(frame.sweep, sweep), np.eye(4, 5, dtype=np.float32)
-        linear[:3, :3], linear[3, 3] = pose.rotation.T, 1 / config.intensity_full
-        np.matmul(values, linear, out=part)
-        for axis in range(3):
-            part[:, axis] += np.float32(pose.translation_m[axis])
-        part[:, 4] = (frame.sweep.t_us - sweep.t_us) * 1e-6
-    np.clip(points[:, 3], 0, 1, out=points[:, 3])
-    return points, len(key)
-
-
-def _past_points(frame: Frame, sweep: Sweep) -> NDArray[np.float32]:
-    """(N,4) points of a past sweep in its own LiDAR frame, and their intensity, without those of the vehicle."""
-    try:
-        values = read_sweep_points(frame, sweep, intensity=True)
-    except DatasetError as error:
-        if error.code != "DAT004":
-            raise
-        hint = f"{error.hint}, or train without sweeps before key frames: --set data.points.past_sweeps=0"
-        raise DatasetError(error.code, error.message, hint) from error
-    outside = (np.abs(values[:, 0]) >= _OWN_M) | (np.abs(values[:, 1]) >= _OWN_M)
-    return np.compress(outside, values, axis=0)
-
-
-def in_view(points: NDArray[np.float32], frame: Frame) -> NDArray[np.bool_]:
-    """(P,) whether at least one camera sees each point."""
-    seen = np.zeros(len(points), dtype=bool)
-    for camera in frame.cameras:
-        seen |= project(points[:, :3], frame, camera).valid
-    return seen

@@ -12,7 +12,7 @@ from pointsam.types import NO_INSTANCE, Boxes
 
 
 def simulated_from_boxes(
-    xyz_lidar_m: FloatArray, boxes: Boxes, config: CoarseConfig, rng: np.random.Generator
+    xyz_m: FloatArray, boxes: Boxes, config: CoarseConfig, rng: np.random.Generator
 ) -> CoarseLabels:
     """Simulated coarse labels of an annotator who draws no boxes.
 
@@ -21,26 +21,26 @@ def simulated_from_boxes(
     excludes the ground. "centers": a position without points.
 
     Args:
-        xyz_lidar_m: (N,3).
+        xyz_m: (N,3).
         boxes: (M) boxes of the objects without a box label.
         config: the kind and its noise.
         rng: random generator of the noise.
     """
     if config.kind == "centers":
         noise = np.column_stack([rng.normal(0, config.center_noise_m, (len(boxes), 2)), np.zeros(len(boxes))])
-        none = CoarseLabels.empty(len(xyz_lidar_m))
+        none = CoarseLabels.empty(len(xyz_m))
         zero = np.zeros(len(boxes))
         return CoarseLabels(
             none.cluster_id, boxes.class_id, boxes.center_m + noise, zero, zero.astype(np.int64), none.unknown
         )
     if config.kind == "simulated":
         size = boxes.size_lwh_m * rng.uniform(*config.enlarge, (len(boxes), 3))
-        point, box = box_members(xyz_lidar_m, Boxes(boxes.center_m, size, boxes.rotation, boxes.class_id, boxes.token))
+        point, box = box_members(xyz_m, Boxes(boxes.center_m, size, boxes.rotation, boxes.class_id, boxes.token))
     else:
-        point, box = _clicked(np.asarray(xyz_lidar_m, dtype=np.float64), boxes, config.click_noise_m, rng)
-    ids = np.full(len(xyz_lidar_m), NO_INSTANCE, dtype=np.int32)
+        point, box = _clicked(np.asarray(xyz_m, dtype=np.float64), boxes, config.click_noise_m, rng)
+    ids = np.full(len(xyz_m), NO_INSTANCE, dtype=np.int32)
     ids[point[::-1]] = box[::-1]  # a point in several boxes belongs to the first
-    return of_points(xyz_lidar_m, ids, boxes.class_id)
+    return of_points(xyz_m, ids, boxes.class_id)
 
 
 def _clicked(

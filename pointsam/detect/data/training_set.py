@@ -21,19 +21,21 @@ from pointsam.detect.data import coarse
 from pointsam.detect.data.augment import AugmentConfig, augmented, cropped
 from pointsam.detect.data.budget import Budget
 from pointsam.detect.data.census import Census, drawn_with, require_tokens, unlabelled
+from pointsam.detect.data.cloud import in_view, lidar_places_m, read_cloud
 from pointsam.detect.data.coarse import CoarseConfig, CoarseLabels, trusted
 from pointsam.detect.data.labelled import quarantined, require_labelled
+from pointsam.detect.data.map_frame import MapFrame
 from pointsam.detect.data.packed import PackedClusters
 from pointsam.detect.data.paste import PasteBank, PasteConfig, pasted
 from pointsam.detect.data.placing import rated, require_road, road_of
 from pointsam.detect.data.resample import balanced, drawn_samples, published_samples, turns
-from pointsam.detect.data.sample import PointsConfig, TrainingSample, in_view, read_cloud, some_of
+from pointsam.detect.data.sample import PointsConfig, TrainingSample, some_of
 from pointsam.detect.data.simulated import simulated_from_boxes
 from pointsam.geometry.boxes import count_points, rows
 from pointsam.store.reader import Labels
 from pointsam.store.sources import require_unchanged
 from pointsam.taxonomy import BACKGROUND
-from pointsam.types import Boxes
+from pointsam.types import Boxes, Frame
 
 WrapLoop = Callable[[Iterable[int]], Iterable[int]]
 """Wraps a loop to show its progress."""
@@ -91,6 +93,7 @@ class TrainingSet:
         frame_ids: frames that are used.
         in_map: by class, the number of boxes whose centre is inside the grid's range, and of all boxes.
         sides_m: by class, the shortest and the longest side of a box.
+        leaning: number of boxes whose height is no vertical side (`Census`).
         digest: hex sha256 of the boxes that are read.
         missing: classes without a box in these frames. Their geometry cannot be trained, so they are not trained.
         num_failed: number of frames that the labelling run quarantined.
@@ -136,6 +139,7 @@ class TrainingSet:
                 f"nothing can be trained: {drawn_with(budget, self.missing)}, or use a recipe of other classes",
             )
         self.in_map, self.sides_m = census.by_class(classes)
+        self.leaning = census.leaning
         self._boxed, self._met = boxed[used][:, there], (boxed | census.coarsely)[used][:, there]
         self.class_ids = tuple(k for k, any_of in zip(self.class_ids, there, strict=True) if any_of)
         self._trained = np.isin(np.arange(256), self.class_ids)
@@ -159,7 +163,7 @@ class TrainingSet:
         sample = self.raw(index, 0)
         if not self.config.paste.rated_only:
             return sample
-        boxes, _, _ = self._labels(sample.frame_id)
+        boxes, _ = self._split(*self._read_boxes(sample.frame_id))
         return sample.keep_boxes(rated(self.dataset, sample.frame_id, boxes.token))
 
     def order(self, epoch: int) -> NDArray[np.int64]:
@@ -210,21 +214,22 @@ class TrainingSet:
         frame = self.dataset.frame(frame_id) if in_view_only else read_cloud_frame(self.dataset, frame_id)
         if self.labels is not None and self.config.coarse.kind == "tables" and frame_id not in self._packed:
             require_unchanged(self.labels.sources("clusters", frame_id), frame, "clusters")
-        points, num_key = read_cloud(self.dataset, frame, self.config.points)
-        boxes, velocity, rest = self._labels(frame_id)
-        xyz = points[:num_key, :3]
-        clusters = self._clusters(frame_id, xyz, boxes, rest, draw)
+        cloud, num_key = read_cloud(self.dataset, frame, self.config.points)
+        at = MapFrame.of(frame)
+        points = at.points(cloud)
+        boxes, velocity, rest = self._labels(frame_id, at)
+        clusters = self._clusters(frame, points[:num_key, :3], boxes, rest, draw)
         sample = TrainingSample(frame_id, points, rows(boxes), boxes.class_id.astype(np.int64), velocity, clusters)
         sample = sample.keep_clusters(self._trained[clusters.class_id])
         if in_view_only:
-            return sample.keep_points(in_view(points, frame))
+            return sample.keep_points(in_view(cloud, frame))
         present = np.isfinite(points[:, 0])  # rows of the key sweep without a position keep the order of the labels
         return sample if present.all() else sample.keep_points(present)
 
     def _clusters(
-        self, frame_id: str, xyz: NDArray[np.float32], boxes: Boxes, rest: Boxes | None, draw: tuple[int, ...]
+        self, frame: Frame, xyz: NDArray[np.float32], boxes: Boxes, rest: Boxes | None, draw: tuple[int, ...]
     ) -> CoarseLabels:
-        config = self.config.coarse
+        config, frame_id = self.config.coarse, frame.frame_id
         if config.kind == "none":
             return CoarseLabels.empty(len(xyz))
         if config.kind == "tables":
@@ -232,7 +237,8 @@ class TrainingSet:
             if packed is not None:
                 return packed
             assert self.labels is not None  # checked when counting
-            clusters = coarse.from_tables(self.labels.labels(frame_id), xyz, config)
+            places_m = lidar_places_m(frame, frame.sweep)
+            clusters = coarse.from_tables(self.labels.labels(frame_id), xyz, config, places_m)
             clusters = coarse.without_boxed(clusters, xyz, boxes)
             self._packed.add(frame_id, clusters)
             return clusters
@@ -242,10 +248,11 @@ class TrainingSet:
         rng = np.random.default_rng((config.seed, *(draw if config.redraw else (0,)), *frame_id.encode()))
         return simulated_from_boxes(xyz, rest, config, rng)
 
-    def _labels(self, frame_id: str) -> tuple[Boxes, NDArray[np.float64], Boxes | None]:
+    def _labels(self, frame_id: str, at: MapFrame) -> tuple[Boxes, NDArray[np.float64], Boxes | None]:
         """Boxes of the budget, their velocities, and the other boxes if coarse labels are simulated from them."""
         allowed = self.budget.boxed(frame_id)
-        boxes, rest = self._split(*self._read_boxes(frame_id))
+        read, mine = self._read_boxes(frame_id)
+        boxes, rest = self._split(at.boxes(read), mine)
         velocity = np.array([allowed[token] or (np.nan, np.nan) for token in boxes.token]).reshape(-1, 2)
         return boxes, velocity, rest
 
@@ -255,7 +262,7 @@ class TrainingSet:
         return some_of(read, mine & trained), some_of(read, ~mine & trained) if self._from_boxes else None
 
     def _read_boxes(self, frame_id: str) -> tuple[Boxes, NDArray[np.bool_]]:
-        """The boxes of a frame that may be read, of any class, and whether each is in the budget."""
+        """The boxes of a frame that may be read, LiDAR frame, of any class, and whether each is in the budget."""
         allowed = self.budget.boxed(frame_id)
         everything = self.dataset.boxes(frame_id) if allowed or self._from_boxes else _NO_BOXES
         if everything is None:
@@ -272,11 +279,12 @@ class TrainingSet:
         for index in wrap_loop(range(len(frame_ids))):
             try:
                 read, mine = self._read_boxes(frame_ids[index])
+                at = MapFrame.of(read_cloud_frame(self.dataset, frame_ids[index]))
             except (DatasetError, CalibrationError) as error:
                 census.bad[frame_ids[index]] = str(error)
                 continue
             census.recognise(index, read)
-            boxes, rest = self._split(read, mine)
+            boxes, rest = self._split(at.boxes(read), mine)
             others = clusters.get(frame_ids[index], set()) if rest is None else set(rest.class_id.tolist())
             census.add(index, boxes, others)
         census.require_unchanged(self.dataset.root)

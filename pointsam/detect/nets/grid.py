@@ -24,7 +24,7 @@ class Grid:
     """A grid of voxels.
 
     Args:
-        range_m: x0, y0, z0, x1, y1, z1, LiDAR frame.
+        range_m: x0, y0, z0, x1, y1, z1, map frame.
         voxel_m: size of a voxel along x, y, z.
 
     Raises:

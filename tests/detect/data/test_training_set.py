@@ -13,11 +13,12 @@ from helpers.training import CLASSES, make_budget, make_labels, pruned_copy
 from pointsam.base.errors import ChangedSourceError, DatasetError, SchemaError
 from pointsam.datasets.io import read_points
 from pointsam.detect.data.budget import Budget
+from pointsam.detect.data.cloud import read_cloud
 from pointsam.detect.data.coarse import CoarseConfig
 from pointsam.detect.data.loader import cut_bank
 from pointsam.detect.data.paste import PasteConfig
 from pointsam.detect.data.resample import published_samples
-from pointsam.detect.data.sample import PointsConfig, read_cloud, visible_centers
+from pointsam.detect.data.sample import PointsConfig, visible_centers
 from pointsam.detect.data.training_set import DataConfig, TrainingSet
 from pointsam.geometry.boxes import count_points
 from pointsam.geometry.projection import key_SE3_sweep
@@ -220,7 +221,7 @@ def test_points_are_those_of_double_precision_to_rounding(world, index):
 def test_returns_of_the_vehicle_in_past_sweeps_lie_in_a_square(world, monkeypatch):
     frame = world.frame(world.frame_ids()[1])
     near = np.array([[0.99, -0.99, 0, 7], [1.0, 0, 0, 7], [-0.5, -1.0, 0, 7], [0.9, 0.9, 0, 7]], dtype=np.float32)
-    monkeypatch.setattr("pointsam.detect.data.sample.read_sweep_points", lambda *_, **__: near.copy())
+    monkeypatch.setattr("pointsam.detect.data.cloud.read_sweep_points", lambda *_, **__: near.copy())
     points, num_key = read_cloud(world, frame, PointsConfig(past_sweeps=1))
     assert len(points) - num_key == 2
 
@@ -363,7 +364,7 @@ class TestBadInput:
         content = frame.sweep.source.path.read_bytes()
         try:
             frame.sweep.source.path.write_bytes(content[:-20])
-            with pytest.raises(SchemaError, match=r"SCH003.*labels for a sweep"):
+            with pytest.raises(SchemaError, match=r"SCH003.*labels for \d+ points"):
                 fed(world, budget, labels).raw(0, 0)
         finally:
             frame.sweep.source.path.write_bytes(content)

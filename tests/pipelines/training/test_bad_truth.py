@@ -66,7 +66,7 @@ def test_eval_goes_on(tiny_kitti, tmp_path, row):
 
 def test_predictions_are_scored_on_the_other_frames(broken):
     pytest.importorskip("torch", reason="needs torch: pip install 'pointsam[detect]'")
-    from pipelines.training.predict import score
+    from pipelines.training.score import score
     from pointsam.detect.predictions_file import FramePredictions
 
     data, none = Kitti(broken), np.zeros(0)

@@ -54,7 +54,7 @@ def test_it_ends_with_the_table_and_what_to_type_next(made, run):
     out, result = run
     assert "pedestrian" in result.output
     assert "4 frames. AP by centre distance" in result.output
-    assert f"next: mixsup-train eval {out} --data {made / 'root'} --split mini_val" in result.output
+    assert f"next: mixsup-train eval {out} --data {made / 'root'}\n" in result.output
 
 
 def test_it_leaves_weights_logs_and_scores(run):
@@ -167,7 +167,7 @@ def test_two_calls_do_not_write_into_one_folder_at_once(made, tmp_path, monkeypa
 def test_what_a_run_is_and_its_scores_are_written_while_others_wait(made, tmp_path, monkeypatch):
     held = watch_lock(monkeypatch, document, lambda _: tmp_path / "run")
     assert train(*arguments(made, tmp_path / "run")).exit_code == 0
-    assert held == [True, True]
+    assert held == [True, True, True]
 
 
 def test_a_folder_that_cannot_be_made_is_told(made):

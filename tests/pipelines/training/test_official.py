@@ -117,7 +117,7 @@ class TestKitti:
         dataset = Kitti(kitti_root)
         for frame_id in dataset.frame_ids():
             labels = [row for row in dataset.label_rows(frame_id) if row.kind != "DontCare"]
-            heights = _heights_px(dataset.frame(frame_id), rows(dataset.boxes(frame_id)))
+            heights = _heights_px(dataset.frame(frame_id), dataset.boxes(frame_id))
             for row, height in zip(labels, heights, strict=True):
                 if row.truncated == 0:
                     assert height == pytest.approx(row.box_xyxy_px[3] - row.box_xyxy_px[1], rel=0.15)

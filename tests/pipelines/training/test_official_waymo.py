@@ -12,7 +12,7 @@ from helpers.training import make_world  # noqa: E402
 
 from pipelines.training.official import official  # noqa: E402
 from pipelines.training.official_waymo import has_waymo_classes  # noqa: E402
-from pipelines.training.predict import score  # noqa: E402
+from pipelines.training.score import score  # noqa: E402
 from pointsam.datasets.mapped import with_classes  # noqa: E402
 from pointsam.detect.predictions_file import FramePredictions  # noqa: E402
 from pointsam.geometry.boxes import rows  # noqa: E402

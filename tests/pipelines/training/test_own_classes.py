@@ -137,7 +137,7 @@ def test_a_wrong_box_sets_the_truth_of_its_frame_aside_and_nothing_else(world, t
 
 def test_classes_that_are_not_trained_are_not_counted_as_zero(world, tmp_path):
     """Boxes and predictions are perfect, so the mean is 1 only without the untrained class."""
-    from pipelines.training.predict import score
+    from pipelines.training.score import score
     from pointsam.detect.predictions_file import FramePredictions
     from pointsam.geometry.boxes import rows
 

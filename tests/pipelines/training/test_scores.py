@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from pipelines.training.experiment_page import SettingScores, tables  # noqa: E402
 from pipelines.training.official import Official  # noqa: E402
-from pipelines.training.predict import Score  # noqa: E402
+from pipelines.training.score import Score  # noqa: E402
 from pipelines.training.scores import ScoreDocument, read_validations  # noqa: E402
 from pipelines.training.settings import Setting  # noqa: E402
 from pointsam.base.document import json_values, read_document  # noqa: E402
