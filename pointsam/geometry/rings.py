@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pointsam.base.arrays import FloatArray
+from pointsam.geometry.ground import OWN_M
 from pointsam.types import Frame, FramePoints
 
 UNKNOWN_RING = -1
@@ -20,16 +21,19 @@ _MOST_RINGS = 1024
 """With more distinct numbers, a column does not number rings."""
 _ASKED, _NEIGHBOURS = 512, 64
 """How many points are looked at, and how many neighbours of each: most are of the same ring."""
+_SAME = 1e-6
+"""Points within this angle are one point."""
 _MIXED = 0.8
 """With a larger fraction of points whose nearest point is of another ring, points do not lie in rings."""
-_AS_STATED = 0.1
+_AS_STATED = 0.05
 """A measured angle confirms a stated one that differs by less than this fraction."""
 
 
 def ring_gap_rad(from_sensor_m: FloatArray, ring: NDArray[np.float32]) -> tuple[float, int]:
     """Median angle between a point and the nearest point of another ring, and the number of rings.
 
-    Both are 0 without numbers of rings. The angle is NaN if points of one number do not lie in a ring.
+    Returns of the vehicle are left out: some sensors write rows without a return there, many at one place. Both are 0
+    without numbers of rings. The angle is NaN if points of one number do not lie in a ring.
 
     Args:
         from_sensor_m: (N,3) points of one sweep from their sensor, metres; NaN for rows without a position.
@@ -37,14 +41,14 @@ def ring_gap_rad(from_sensor_m: FloatArray, ring: NDArray[np.float32]) -> tuple[
             fractions) has no rings.
     """
     range_m = np.linalg.norm(from_sensor_m, axis=1)
-    usable = np.flatnonzero((range_m > 0) & np.isfinite(range_m) & (ring >= 0))
+    usable = np.flatnonzero((range_m > OWN_M) & np.isfinite(range_m) & (ring >= 0))
     number = ring[usable]
     if len(usable) == 0 or not (number == np.round(number)).all() or not 1 < len(np.unique(number)) <= _MOST_RINGS:
         return 0.0, 0
     direction = np.asarray(from_sensor_m, dtype=np.float64)[usable] / range_m[usable, None]
     asked = np.arange(0, len(usable), -(-len(usable) // _ASKED))
     chord, near = cKDTree(direction).query(direction[asked], k=min(_NEIGHBOURS, len(usable)))
-    other = number[near] != number[asked, None]
+    other = (number[near] != number[asked, None]) & (chord > _SAME)
     found = other.any(axis=1)
     count = len(np.unique(number))
     if not found.any() or other[:, 1].mean() > _MIXED:

@@ -95,3 +95,13 @@ def test_each_lidar_has_its_own():
         Rotation.from_euler("x", 180, degrees=True).as_matrix(),
     )
     assert gaps_deg(sweep_of(scan(ROOF), ROOF), second) == pytest.approx([GAP_DEG, 3.0], rel=0.05)
+
+
+def test_rows_without_a_return_that_lie_at_one_place_do_not_count():
+    rows = scan(ROOF)
+    none = np.zeros((len(rows), 5), dtype=np.float32)
+    none[:, 4] = np.arange(len(rows)) % 32
+    none[::2, 1] = -0.5
+    assert gap_deg(np.concatenate([rows, none])) == gap_deg(rows)
+    none[:, 0] = 30.0
+    assert gap_deg(np.concatenate([rows, none[:2000]])) == pytest.approx(gap_deg(rows), rel=0.05)
