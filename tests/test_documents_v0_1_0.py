@@ -107,7 +107,7 @@ def test_finished_masks_stay_and_clusters_of_the_former_schema_are_not_mixed_wit
     result = label("run", root, "--out", out, *precomputed)
     assert result.exit_code == 2
     assert "OUT001" in result.output
-    assert "schema_version: 2 -> 3" in result.output
+    assert "schema_version: 2 -> 4" in result.output
     assert {path: path.read_bytes() for path in out.rglob("*.parquet")} == before
 
 

@@ -225,7 +225,7 @@ class ClusterWorker:
                 frame: Frame = read_frame(self.dataset, task.frame_id)
                 sources.update(self.masks.checked_sources(frame, images, task.frame_id in self.again))
                 sources.update(digests_of(frame, of_sweeps))
-                points = read_frame_points(frame)
+                points = read_frame_points(frame, ring=self.config.refine.rings > 0)
 
             def painted(camera: str) -> InstanceMap:
                 return self.masks.painted(images[camera], self.config)

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import OpenedRun, calibration_notes, open_run
 from pipelines.review.eval_set import eval_set
@@ -53,12 +55,13 @@ class _Chosen:
     Args:
         frame_id: the frame.
         name: name of its files.
-        num_points: number of points of a quarantined frame, which is written without objects; None for a labelled one.
+        sweep_points: numbers of points of the sweeps of a quarantined frame, which is written without objects; None for
+            a labelled one.
     """
 
     frame_id: str
     name: str
-    num_points: int | None = None
+    sweep_points: tuple[int, ...] | None = None
 
 
 def format_of(form: str) -> Format[object]:
@@ -133,7 +136,7 @@ def export(
     if spec.masks:
         _ = run.masks
     for one in progress(chosen, desc="files", unit="frame"):
-        if one.num_points is None:
+        if one.sweep_points is None:
             run.require_unchanged(one.frame_id, images=spec.masks)
     lenses: set[str] = set()
     items = progress(
@@ -146,7 +149,7 @@ def export(
         _record(path_under(dest, f"{frames.name}{spec.suffix}", _NAME_HINT), items, spec.stream, overwrite, plugin)
     else:
         _write_frames(dest, items, spec, frames.name, renaming, overwrite, plugin)
-    empty = sum(one.num_points is not None for one in chosen)
+    empty = sum(one.sweep_points is not None for one in chosen)
     notes = [f"{counted(left_out, 'quarantined frame')} left out"] if left_out else []
     notes += [f"{counted(empty, 'quarantined frame')} written without objects"] if empty else []
     dropped = ", ".join(f"{number} {name}" for name, number in renaming.left_out.items())
@@ -187,11 +190,14 @@ def _quarantined(dataset: Dataset, frame_id: str, per_point: bool) -> _Chosen | 
     """A quarantined frame to write without objects; None if its points are needed and cannot be read."""
     try:
         name = _name(dataset, frame_id)
-        return _Chosen(frame_id, name, len(read_frame_points(read_cloud_frame(dataset, frame_id))) if per_point else 0)
+        if not per_point:
+            return _Chosen(frame_id, name, ())
+        index = read_frame_points(read_cloud_frame(dataset, frame_id)).sweep_index
+        return _Chosen(frame_id, name, tuple(np.bincount(index).tolist()))
     except PointSamError as error:
         if not error.of_frame:
             raise
-        return None if per_point else _Chosen(frame_id, frame_id, 0)
+        return None if per_point else _Chosen(frame_id, frame_id, ())
 
 
 def _write_frames(
@@ -241,8 +247,8 @@ def _record(
 def _item(number: int, one: _Chosen, run: OpenedRun, renaming: Renaming) -> ExportFrame:
     truth, dataset, frame_id = run.truth, run.dataset, one.frame_id
     found = renaming(run.labels.labels(frame_id))
-    if one.num_points is not None:
-        found = _without_objects(found, one.num_points)
+    if one.sweep_points is not None:
+        found = _without_objects(found, one.sweep_points)
     return ExportFrame(
         number,
         one.name,
@@ -254,11 +260,21 @@ def _item(number: int, one: _Chosen, run: OpenedRun, renaming: Renaming) -> Expo
         truth.rect_SE3_lidar(frame_id) if isinstance(truth, HasRectifiedCamera) else None,
         lambda: true_boxes(truth, frame_id),
         truth.place(frame_id) if isinstance(truth, HasSequences) else None,
+        _sweep_names(truth, one, len(found.frame.sweep_points)),
     )
 
 
-def _without_objects(found: FrameLabels, num_points: int) -> FrameLabels:
-    return FrameLabels.empty(replace(found.frame, num_points=num_points))
+def _sweep_names(dataset: Dataset, one: _Chosen, count: int) -> tuple[str, ...]:
+    """Names of the files of the sweeps of a frame: their tokens, or the name of the frame with that of the LiDAR."""
+    if count < 2:
+        return ()
+    if isinstance(dataset, HasLidarTokens):
+        return tuple(dataset.lidar_token(one.frame_id, k) for k in range(count))
+    return tuple(f"{one.name}_{sweep.sensor}" for sweep in read_cloud_frame(dataset, one.frame_id).sweeps)
+
+
+def _without_objects(found: FrameLabels, sweep_points: tuple[int, ...]) -> FrameLabels:
+    return FrameLabels.empty(replace(found.frame, num_points=sum(sweep_points), sweep_points=sweep_points))
 
 
 def _named(dest: Path, files: Files) -> list[tuple[Path, bytes]]:

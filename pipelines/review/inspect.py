@@ -45,7 +45,8 @@ class FrameSummary:
     def text(self) -> str:
         """For the terminal."""
         frame = self.found.frame
-        counts = f"{counted(frame.num_points, 'point')}, {counted(frame.num_clusters, 'cluster')}"
+        sweeps = f" ({' + '.join(map(str, frame.sweep_points))} of the LiDARs)" if len(frame.sweep_points) > 1 else ""
+        counts = f"{counted(frame.num_points, 'point')}{sweeps}, {counted(frame.num_clusters, 'cluster')}"
         head = f"frame {visible_line(frame.frame_id)}, scene {visible_line(frame.scene)}, {counts}"
         if frame.status != "ok":
             return f"{head}\nquarantined: [{frame.error_code}] {frame.error}"

@@ -32,6 +32,8 @@ from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import FolderQuality, unfinished_notes
 from pointsam.evaluate.verdicts import outcomes_of
+from pointsam.geometry.boxes import turned
+from pointsam.geometry.level import level_SE3_lidar
 from pointsam.geometry.projection import project
 from pointsam.report.bev import draw_bev
 from pointsam.report.charts import bar_chart, line_chart
@@ -182,7 +184,9 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
     """Write the data and the pictures of a frame."""
     parts, taxonomy = read_parts(run, frame_id), run.labels.taxonomy
     outcomes, objects = _outcomes(run, parts)
-    script = frame_script(name, parts.xyz_lidar_m, parts.found, taxonomy, parts.boxes, outcomes, objects)
+    upright = level_SE3_lidar(parts.frame.sweep.ego_SE3_lidar)
+    boxes = None if parts.boxes is None else turned(parts.boxes, upright)
+    script = frame_script(name, upright.apply(parts.xyz_lidar_m), parts.found, taxonomy, boxes, outcomes, objects)
     (folder / "frames" / f"{name}.js").write_text(script, encoding="utf-8")
     views = in_reading_order([view for view in parts.frame.cameras if view.name in parts.images])
     width = _ALONE_PX if len(views) == 1 else _CAMERA_PX

@@ -81,7 +81,7 @@ class NoiseWorker:
                 for masks in self.masks.values():
                     masks.checked_sources(frame, masks.images(task.frame_id), task.frame_id in self.again)
                 sources.update(digests_of(frame, of_sweeps))
-                points = read_frame_points(frame)
+                points = read_frame_points(frame, ring=self.configs[True].refine.rings > 0)
                 truth = self.dataset.point_truth(task.frame_id)
             if truth is None:
                 raise DatasetError(

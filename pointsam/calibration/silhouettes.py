@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from pointsam.geometry.ground import OWN_M
+from pointsam.geometry.ground import OWN_M, level_m
 from pointsam.geometry.height import above_lowest_m
 from pointsam.geometry.motion import has_motion, twist
 from pointsam.geometry.projection import in_camera, project
@@ -118,7 +118,7 @@ def observe(frame: Frame, points: FramePoints, painted: Mapping[str, InstanceMap
     points = points.keep(points.present)
     xyz_lidar_m = points.xyz_lidar_m
     height = above_lowest_m(frame.sweep.ego_SE3_lidar.apply(xyz_lidar_m), _BIN_M, _STRAY)
-    away = np.linalg.norm(xyz_lidar_m[:, :2], axis=1) > OWN_M
+    away = np.linalg.norm(level_m(xyz_lidar_m, frame.sweep.ego_SE3_lidar)[:, :2], axis=1) > OWN_M
     component = _components(xyz_lidar_m, away & (height > _ABOVE_M))
     ground = away & (np.abs(height) < _GROUND_M)
     observations = []

@@ -28,6 +28,8 @@ from pointsam.types import ImageSource, Sweep
 
 _ENOUGH = 100
 """Points of a sweep from which on they must not all be at one place."""
+_ABSENT = {"intensity": 0.0, "ring": -1.0}
+"""Columns that a source may lack, and the value of points without one."""
 _EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 
 
@@ -57,12 +59,12 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
 
     Args:
         sweep: the sweep.
-        columns: names of columns of its source. If the source has no "intensity", it is 0.
+        columns: names of columns of its source. If the source has no "intensity", it is 0; if it has no "ring", -1.
 
     Returns:
         (N,len(columns)) float32, in the source's order, N > 0; a new array. A row of which x, y or z is not finite has
         no position: x, y and z of it are NaN, as organised clouds have them where nothing returned. Intensities that
-        are not finite are 0. All other values of rows with a position are finite.
+        are not finite are 0, rings that are not -1. All other values of rows with a position are finite.
 
     Raises:
         DatasetError: DAT004 if the data are missing or cannot be read, DAT006 if the file ends within a point, DAT007
@@ -71,7 +73,7 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
     """
     source = sweep.source
     here = [column for column in columns if column in source.columns]
-    missing = [column for column in columns if column not in here and column != "intensity"]
+    missing = [column for column in columns if column not in here and column not in _ABSENT]
     if missing:
         raise _malformed(source.name, f"no column {', '.join(missing)}; its columns are {', '.join(source.columns)}")
     try:
@@ -92,6 +94,7 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
         values = given.astype(np.float32, order="C")
     if len(here) < len(columns):
         given, values = values, np.zeros((len(given), len(columns)), dtype=np.float32)
+        values += np.array([_ABSENT.get(column, 0) for column in columns], dtype=np.float32)
         values[:, [columns.index(column) for column in here]] = given
     finite = np.isfinite(values)
     if not finite.all():
@@ -113,7 +116,7 @@ def _require_places(xyz: NDArray[np.float32], name: str) -> None:
 
 
 def _settle(values: NDArray[np.float32], finite: NDArray[np.bool_], columns: Sequence[str], name: str) -> None:
-    """Make rows without a position NaN, and intensities that are not finite 0; refuse the rest that is not finite."""
+    """Make rows without a position NaN, and what is `_ABSENT` its value; refuse the rest that is not finite."""
     position = [k for k, column in enumerate(columns) if column in XYZ]
     absent = ~finite[:, position].all(axis=1)
     if absent.all():
@@ -124,8 +127,8 @@ def _settle(values: NDArray[np.float32], finite: NDArray[np.bool_], columns: Seq
         )
     values[np.ix_(absent, position)] = np.nan
     for k, column in enumerate(columns):
-        if column == "intensity":
-            values[~finite[:, k], k] = 0
+        if column in _ABSENT:
+            values[~finite[:, k], k] = _ABSENT[column]
         elif column not in XYZ:
             bad = np.flatnonzero(~finite[:, k] & ~absent)
             if len(bad):

@@ -20,7 +20,7 @@ from pointsam.geometry.projection import key_SE3_sweep
 from pointsam.types import Frame, FramePoints, Sweep
 
 
-def read_frame_points(frame: Frame, intensity: bool = False) -> FramePoints:
+def read_frame_points(frame: Frame, intensity: bool = False, ring: bool = False) -> FramePoints:
     """The points of all sweeps of a frame, one sweep after another, in the frame of the reference LiDAR.
 
     If the reference sweep needs no compensation, its positions are bit-identical to those of its source. Rows without a
@@ -29,20 +29,24 @@ def read_frame_points(frame: Frame, intensity: bool = False) -> FramePoints:
     Args:
         frame: the frame.
         intensity: whether to read the intensity too; 0 for sensors without one.
+        ring: whether to read the numbers of rings too; -1 for sensors without them.
 
     Raises:
         DatasetError: as `pointsam.datasets.io.read_columns`.
         UnfitChangeError: CAL004 if points need compensation and the frame has too few poses for it.
     """
-    parts = [_read(frame, sweep, index, intensity) for index, sweep in enumerate(frame.sweeps)]
+    more = (("intensity",) if intensity else ()) + (("ring",) if ring else ())
+    parts = [_read(frame, sweep, index, more) for index, sweep in enumerate(frame.sweeps)]
     if len(parts) == 1:
         return parts[0]
     strength = [part.intensity for part in parts if part.intensity is not None]
+    rings = [part.ring for part in parts if part.ring is not None]
     return FramePoints(
         np.concatenate([part.xyz_lidar_m for part in parts]),
         np.concatenate([part.sweep_index for part in parts]),
         np.concatenate([part.time_s for part in parts]),
         np.concatenate(strength) if intensity else None,
+        np.concatenate(rings) if ring else None,
     )
 
 
@@ -62,24 +66,31 @@ def read_sweep_points(frame: Frame, sweep: Sweep, intensity: bool = False) -> ND
     Raises:
         DatasetError, CalibrationError: as `read_frame_points`.
     """
-    values, _ = _compensated(frame, sweep, intensity)
+    values, _ = _compensated(frame, sweep, ("intensity",) if intensity else ())
     present = np.isfinite(values[:, 0])
     return values if present.all() else np.compress(present, values, axis=0)
 
 
-def _read(frame: Frame, sweep: Sweep, index: int, intensity: bool) -> FramePoints:
-    values, time_s = _compensated(frame, sweep, intensity)
+def _read(frame: Frame, sweep: Sweep, index: int, more: tuple[str, ...]) -> FramePoints:
+    values, time_s = _compensated(frame, sweep, more)
     xyz = values[:, :3]
     if index > 0:
         xyz = key_SE3_sweep(frame.sweep, sweep).apply(xyz).astype(np.float32)
     time_s = time_s + (sweep.t_us - frame.sweep.t_us) * 1e-6
     which = np.full(len(xyz), index, dtype=np.uint8)
-    return FramePoints(np.ascontiguousarray(xyz), which, time_s, values[:, 3].copy() if intensity else None)
+    others = {name: values[:, 3 + k].copy() for k, name in enumerate(more)}
+    return FramePoints(np.ascontiguousarray(xyz), which, time_s, **others)
 
 
-def _compensated(frame: Frame, sweep: Sweep, intensity: bool) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """(N,3) or (N,4) values in the LiDAR's frame at `t_us`, and (N,) seconds from `t_us`, NaN if unknown."""
-    wanted = (*XYZ, "intensity") if intensity else XYZ
+def _compensated(frame: Frame, sweep: Sweep, more: tuple[str, ...]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """(N,3+M) positions in the LiDAR's frame at `t_us` and other columns, and (N,) seconds from `t_us`, NaN if unknown.
+
+    Args:
+        frame: the frame.
+        sweep: a sweep of it, or one before or after it.
+        more: names of the other columns.
+    """
+    wanted = (*XYZ, *more)
     if "time_s" not in sweep.source.columns:
         values = read_columns(sweep, wanted)
         return values, np.broadcast_to(np.nan, len(values))

@@ -1,11 +1,12 @@
 """Properties of the objects and clusters of a sweep: the bins in which `pointsam.evaluate.slices` counts them.
 
 Dimensions
-    range        distance in the ground plane from the LiDAR to the mean of the segment's points, metres.
+    range        distance in the ground plane from the reference LiDAR to the mean of the segment's points, metres.
     points       number of the segment's points, without void ones.
     visibility   the data set's annotation of the box with most of the object's points; objects only.
     camera       every camera whose image contains at least half of the segment's points; "none" otherwise.
     overlap      "one camera", "several cameras" or "none", from the number of these cameras.
+    sensor       the LiDAR that measured most of the segment's points, in data with several; of equals, the first.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pointsam.base.arrays import FloatArray, IntArray
 from pointsam.evaluate.overlap import Overlaps
 from pointsam.evaluate.slices import Members
 from pointsam.geometry.boxes import box_members
+from pointsam.geometry.ground import level_m
 from pointsam.geometry.projection import project
-from pointsam.types import Boxes, Frame
+from pointsam.types import Boxes, Frame, FramePoints
 
 RANGE_M = (0, 10, 20, 30, 40, 50)
 NUM_POINTS = (1, 5, 15, 50, 200)
@@ -28,20 +30,25 @@ OVERLAP = ("one camera", "several cameras", "none")
 _INSIDE = 0.5
 
 
-def dimensions(cameras: tuple[str, ...], visibility: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+def dimensions(
+    cameras: tuple[str, ...], visibility: tuple[str, ...], sensors: tuple[str, ...] = ()
+) -> dict[str, tuple[str, ...]]:
     """Names of all bins.
 
     Args:
         cameras: names of the rig's cameras.
         visibility: names of the data set's levels, empty if it has none.
+        sensors: names of the rig's LiDARs.
     """
     levels = {"visibility": visibility} if visibility else {}
+    lidars = {"sensor": sensors} if len(sensors) > 1 else {}
     return {
         "range": _names(RANGE_M, " m", 0),
         "points": _names(NUM_POINTS, "", 1),
         **levels,
         "camera": (*cameras, "none"),
         "overlap": OVERLAP,
+        **lidars,
     }
 
 
@@ -52,18 +59,18 @@ def _names(edges: tuple[int, ...], unit: str, less: int) -> tuple[str, ...]:
 
 def members_of(
     seen: Overlaps,
-    xyz_lidar_m: FloatArray,
+    points: FramePoints,
     frame: Frame,
     cameras: tuple[str, ...],
     boxes: Boxes | None,
     visibility: NDArray[np.int8] | None,
     levels: int,
 ) -> dict[str, Members]:
-    """Bins of the segments of a sweep.
+    """Bins of the segments of a frame.
 
     Args:
         seen: the segments.
-        xyz_lidar_m: (N,3) points of the sweep, metres.
+        points: (N) points of the frame.
         frame: the frame, with its cameras.
         cameras: names of the rig's cameras, in the order of the bins.
         boxes: annotated boxes of the frame, for visibility.
@@ -74,12 +81,14 @@ def members_of(
         by dimension, the bins of all true and predicted segments.
     """
     sides = ((seen.true_of_point, seen.true_size), (seen.pred_of_point, seen.pred_size))
-    inside = _inside(xyz_lidar_m, frame, cameras)
-    found: dict[str, list[NDArray[np.bool_]]] = {"range": [], "points": [], "camera": [], "overlap": []}
+    xyz_lidar_m = points.xyz_lidar_m
+    inside, level = _inside(xyz_lidar_m, frame, cameras), level_m(xyz_lidar_m, frame.sweep.ego_SE3_lidar)
+    names = ("range", "points", "camera", "overlap", *(("sensor",) if len(frame.sweeps) > 1 else ()))
+    found: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in names}
     for segment, size in sides:
         at = np.flatnonzero(segment >= 0)
         of = segment[at]
-        mean = np.column_stack([np.bincount(of, weights=xyz_lidar_m[at, k]) / size for k in (0, 1)])
+        mean = np.column_stack([np.bincount(of, weights=level[at, k]) / size for k in (0, 1)])
         found["range"].append(_binned(np.linalg.norm(mean, axis=1), RANGE_M))
         found["points"].append(_binned(size, NUM_POINTS))
         share = np.column_stack([np.bincount(of, weights=column[at]) / size for column in inside])
@@ -87,12 +96,21 @@ def members_of(
         number = sees.sum(axis=1)
         found["camera"].append(np.column_stack([sees, number == 0]))
         found["overlap"].append(np.column_stack([number == 1, number > 1, number == 0]))
+        if "sensor" in found:
+            found["sensor"].append(_most_of(of, points.sweep_index[at], len(size), len(frame.sweeps)))
     members = {name: Members(*both) for name, both in found.items()}
     if boxes is not None and visibility is not None:
-        level = _level(seen, xyz_lidar_m, boxes, visibility)
-        objects = level[:, None] == np.arange(levels)
+        objects = _level(seen, xyz_lidar_m, boxes, visibility)[:, None] == np.arange(levels)
         members["visibility"] = Members(objects, np.zeros((len(seen.pred_size), levels), dtype=bool))
     return members
+
+
+def _most_of(segment: IntArray, sweep: IntArray, num_segments: int, num_sweeps: int) -> NDArray[np.bool_]:
+    """(K,S) whether each sweep is the one with most points of each segment."""
+    count = np.bincount(segment * num_sweeps + sweep, minlength=num_segments * num_sweeps)
+    most = count.reshape(num_segments, num_sweeps).argmax(axis=1)
+    out: NDArray[np.bool_] = most[:, None] == np.arange(num_sweeps)
+    return out
 
 
 def _binned(value: FloatArray | IntArray, edges: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -83,15 +83,18 @@ class Judge:
         dataset: data set with sweeps, cameras and boxes.
         taxonomy: classes of labels and ground truth.
         cameras: names of the rig's cameras.
+        sensors: names of the rig's LiDARs.
     """
 
-    def __init__(self, dataset: Dataset, taxonomy: Taxonomy, cameras: tuple[str, ...]) -> None:
+    def __init__(
+        self, dataset: Dataset, taxonomy: Taxonomy, cameras: tuple[str, ...], sensors: tuple[str, ...] = ()
+    ) -> None:
         self._dataset, self._taxonomy, self._cameras = dataset, taxonomy, cameras
         self._panoptic = PanopticAccumulator(taxonomy, MIN_POINTS_PANOPTIC)
         self._agnostic = AgnosticAccumulator(taxonomy, MIN_POINTS_OBJECTS)
         self._semantic = SemanticAccumulator(taxonomy)
         self._confidence, self._probability = ReliabilityAccumulator(), ReliabilityAccumulator()
-        self._dimensions = dimensions(cameras, dataset.visibility_levels)
+        self._dimensions = dimensions(cameras, dataset.visibility_levels, sensors)
         self._bins = SliceAccumulator(taxonomy, self._dimensions, MIN_POINTS_PANOPTIC, MIN_POINTS_OBJECTS)
 
     def add(self, found: FrameLabels, truth: PointTruth) -> FrameVerdict:
@@ -111,13 +114,14 @@ class Judge:
             raise SchemaError(error.code, f"frame {frame_id}: {error.message}", error.hint) from error
         members = members_of(
             seen,
-            points.xyz_lidar_m,
+            points,
             frame,
             self._cameras,
             self._dataset.boxes(frame_id),
             self._dataset.visibility(frame_id),
             len(self._dataset.visibility_levels),
         )
+        members = {name: bins for name, bins in members.items() if name in self._dimensions}
         self._panoptic.add_overlaps(seen)
         self._agnostic.add_overlaps(seen)
         self._semantic.add(found.labels, truth)

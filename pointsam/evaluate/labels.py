@@ -66,8 +66,9 @@ def evaluate_labels(
                 without_truth += 1
                 continue
             if judge is None:
-                cameras = tuple(view.name for view in dataset.frame(frame.frame_id).cameras)
-                judge = Judge(dataset, labels.taxonomy, cameras)
+                first = dataset.frame(frame.frame_id)
+                cameras, sensors = (tuple(view.name for view in first.cameras), tuple(s.sensor for s in first.sweeps))
+                judge = Judge(dataset, labels.taxonomy, cameras, sensors)
             verdict = judge.add(found, true)
         except PointSamError as error:
             if not error.of_frame:

@@ -2,7 +2,9 @@
 
 Layout
     DEST/NAME.ply or DEST/NAME.pcd    x, y, z, intensity, cluster (int32, -1 = none), class (uint8, 255 = none), grown
-                                      (uint8, 1 = added by growth), colour (paler where grown)
+                                      (uint8, 1 = added by growth), colour (paler where grown); in frames of several
+                                      LiDARs also sweep (uint8, 0 = the reference LiDAR)
+Points are in the frame of the reference LiDAR.
 """
 
 from __future__ import annotations
@@ -62,12 +64,14 @@ def pcd(item: ExportFrame) -> Files:
 
 
 def _scalars(item: ExportFrame) -> dict[str, NDArray[np.generic]]:
-    labels = item.found.labels
+    labels, frame = item.found.labels, item.found.frame
+    sweep = {"sweep": frame.sweep_index} if len(frame.sweep_points) > 1 else {}
     return {
         "intensity": item.points[:, 3].astype(np.float32),
         "cluster": labels.instance_id.astype(np.int32),
         "class": labels.class_id.astype(np.uint8),
         "grown": item.found.grown.astype(np.uint8),
+        **sweep,
     }
 
 

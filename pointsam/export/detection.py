@@ -9,8 +9,9 @@ MMDetection3D (1.x) reads an annotation file, which mmengine loads from JSON or 
     DEST/labels/NAME.bin         (N,) uint8 class of every point, 255 = none; for its segmenters
     DEST/pointsam_infos_SPLIT.json    metainfo and data_list, `ann_file` of a Det3DDataset
 
-Both use metres and the LiDAR frame, z up. The origin of a box is its centre. In `bbox_3d` of MMDetection3D it is the
-centre of the bottom.
+Both use metres and the level frame of the reference LiDAR: its origin, and z up, because boxes have a heading only. The
+points of all sweeps of a frame are in one cloud. The origin of a box is its centre. In `bbox_3d` of MMDetection3D it is
+the centre of the bottom.
 
 Source: OpenPCDet docs/CUSTOM_DATASET_TUTORIAL.md; MMDetection3D docs/en/advanced_guides/customize_dataset.md.
 """
@@ -37,7 +38,7 @@ def openpcdet(item: ExportFrame) -> Files:
     np.save(points, _four(item), allow_pickle=False)
     lines = [
         " ".join([*(f"{value:.{_DIGITS}f}" for value in row), item.taxonomy.names[class_id]])
-        for row, class_id in zip(rows(item.boxes), item.boxes.class_id, strict=True)
+        for row, class_id in zip(rows(item.level_boxes), item.boxes.class_id, strict=True)
     ]
     text = "".join(f"{line}\n" for line in lines)
     return {f"points/{item.name}.npy": points.getvalue(), f"labels/{item.name}.txt": text.encode()}
@@ -57,7 +58,7 @@ def mmdet3d(item: ExportFrame) -> Files:
 def mmdet3d_info(item: ExportFrame) -> dict[str, object]:
     """The entry of a frame in the annotation file."""
     instances = []
-    bottom = rows(item.boxes)
+    bottom = rows(item.level_boxes)
     bottom[:, 2] -= bottom[:, 5] / 2
     for row, class_id, cluster in zip(bottom, item.boxes.class_id, item.found.clusters, strict=True):
         instances.append(
@@ -84,7 +85,7 @@ def mmdet3d_split(infos: Sequence[dict[str, object]], class_names: Sequence[str]
 
 
 def _four(item: ExportFrame) -> NDArray[np.float32]:
-    return item.points.astype("<f4")
+    return item.level_points.astype("<f4")
 
 
 OPENPCDET: Format[None] = Format(

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
+from pointsam.geometry.boxes import turned
 from pointsam.geometry.fit import fit_boxes
+from pointsam.geometry.level import level_SE3_lidar
+from pointsam.geometry.origins import origin_of_point_m
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import Boxes, Frame, FrameLabels, ImageMasks
+
+_T = TypeVar("_T", bound=np.generic)
 
 Files = Mapping[str, bytes]
 """Contents by file name below the destination."""
@@ -25,15 +31,17 @@ class ExportFrame:
 
     Args:
         number: position in the export, from 0.
-        name: name of its files: the name of the key sweep in the data set.
+        name: name of its files: the name of the reference sweep in the data set.
         found: the labels.
         taxonomy: classes of the labels.
         read_frame: returns cameras and poses.
-        read_points: returns (N,4) points: x, y, z in metres, LiDAR frame, and intensity.
+        read_points: returns (N,4) points of all sweeps: x, y, z in metres, frame of the reference LiDAR, and
+            intensity.
         read_masks: returns the masks of the images by camera.
         place: sequence and number of the frame in SemanticKITTI's tree, None for other data.
         rect_SE3_lidar: from the LiDAR frame to KITTI's frame of labels, None for other data.
         read_true_boxes: returns ground-truth boxes in the LiDAR frame, None if there are none.
+        sweep_names: names of files of the single sweeps; empty if the frame has one, which has the name of the frame.
     """
 
     number: int
@@ -46,6 +54,14 @@ class ExportFrame:
     rect_SE3_lidar: SE3 | None = None
     read_true_boxes: Callable[[], Boxes | None] = lambda: None
     place: tuple[str, str] | None = None
+    sweep_names: tuple[str, ...] = ()
+
+    def by_sweep(self, values: NDArray[_T]) -> dict[str, NDArray[_T]]:
+        """(N,...) values of the points as a part for each sweep, by the name of its files."""
+        names, counts = self.sweep_names or (self.name,), self.found.frame.sweep_points
+        if len(names) == 1:
+            return {names[0]: values}
+        return dict(zip(names, np.split(values, np.cumsum(counts)[:-1]), strict=True))
 
     @cached_property
     def frame(self) -> Frame:
@@ -60,7 +76,25 @@ class ExportFrame:
     @cached_property
     def boxes(self) -> Boxes:
         """Boxes fitted to the clusters, in the order of their ids."""
-        return fit_boxes(self.points[:, :3], self.found.labels, self.taxonomy)
+        mount, origin_m = self.frame.sweep.ego_SE3_lidar, origin_of_point_m(self.frame, self.found.frame.sweep_index)
+        return fit_boxes(self.points[:, :3], self.found.labels, self.taxonomy, mount, origin_m)
+
+    @cached_property
+    def level_SE3_lidar(self) -> SE3:
+        """From the LiDAR frame to the level frame of the LiDAR, for formats whose boxes stand on a plane."""
+        return level_SE3_lidar(self.frame.sweep.ego_SE3_lidar)
+
+    @cached_property
+    def level_points(self) -> NDArray[np.float32]:
+        """(N,4) points in the level frame of the LiDAR, and intensity."""
+        points = self.points.astype(np.float32)
+        points[:, :3] = self.level_SE3_lidar.apply(points[:, :3])
+        return points
+
+    @cached_property
+    def level_boxes(self) -> Boxes:
+        """The fitted boxes in the level frame of the LiDAR."""
+        return turned(self.boxes, self.level_SE3_lidar)
 
     @cached_property
     def true_boxes(self) -> Boxes | None:

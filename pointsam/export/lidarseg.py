@@ -3,7 +3,8 @@
 Layout
     DEST/lidarseg/EVAL_SET/TOKEN_lidarseg.bin    (N,) uint8 class of the benchmark, 0 = no object
 
-TOKEN is the sample_data token of the key sweep. Only the ten thing classes (1 to 10) occur.
+TOKEN is the sample_data token of a key sweep. In frames of several LiDARs, there is a file for each sweep. Only the ten
+thing classes (1 to 10) occur.
 
 Source: nuscenes.eval.lidarseg, README.
 """
@@ -16,13 +17,14 @@ from pointsam.export.nuscenes_panoptic import CHALLENGE_CLASS, challenge_of_poin
 
 
 def lidarseg(item: ExportFrame, eval_set: str) -> Files:
-    """The file of a frame.
+    """The files of a frame.
 
     Raises:
         SchemaError: SCH004 on a class that the benchmark lacks.
     """
-    classes = challenge_of_point(item.found.labels, item.taxonomy)
-    return {f"lidarseg/{eval_set}/{item.name}_lidarseg.bin": classes.astype("u1").tobytes()}
+    classes = challenge_of_point(item.found.labels, item.taxonomy).astype("u1")
+    parts = item.by_sweep(classes)
+    return {f"lidarseg/{eval_set}/{token}_lidarseg.bin": part.tobytes() for token, part in parts.items()}
 
 
 FORMAT: Format[None] = Format(lidarseg, lidar_tokens=True, classes=tuple(CHALLENGE_CLASS), every_frame=True)

@@ -4,7 +4,8 @@ Layout
     DEST/panoptic/EVAL_SET/TOKEN_panoptic.npz   `data`, (N,) uint16: challenge class * 1000 + cluster_id + 1
     DEST/EVAL_SET/submission.json               `meta`: the task and the sensors used
 
-TOKEN is the sample_data token of the key LiDAR sweep. The instance field names the cluster: value % 1000 - 1 is its
+TOKEN is the sample_data token of a key LiDAR sweep: with several LiDARs, there is a file for the sweep of each, and a
+cluster that spans them has the same number in all. The instance field names the cluster: value % 1000 - 1 is its
 cluster_id. Ids are unique within a sweep. They are not consistent over time, so the task is segmentation, not tracking.
 
 Background is 0, the ignored class. The evaluator allows it in predictions and counts it as no prediction: neither a
@@ -98,18 +99,21 @@ def panoptic_labels(labels: PointLabels, taxonomy: Taxonomy) -> NDArray[np.uint1
 
 
 def panoptic(item: ExportFrame, eval_set: str) -> Files:
-    """The file of a frame.
+    """The files of a frame.
 
     Args:
-        item: the frame; its name is the sample_data token of the key sweep.
+        item: the frame; the names of its sweeps are sample_data tokens.
         eval_set: split of the frame: train, val, test, mini_train or mini_val.
 
     Raises:
         SchemaError: as `panoptic_labels`.
     """
-    content = io.BytesIO()
-    np.savez_compressed(content, data=panoptic_labels(item.found.labels, item.taxonomy))
-    return {f"panoptic/{eval_set}/{item.name}_panoptic.npz": content.getvalue()}
+    files = {}
+    for token, part in item.by_sweep(panoptic_labels(item.found.labels, item.taxonomy)).items():
+        content = io.BytesIO()
+        np.savez_compressed(content, data=part)
+        files[f"panoptic/{eval_set}/{token}_panoptic.npz"] = content.getvalue()
+    return files
 
 
 def submission(eval_set: str) -> Files:

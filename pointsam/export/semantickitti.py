@@ -2,7 +2,7 @@
 
 Layout
     DEST/sequences/NN/predictions/NNNNNN.label    of a SemanticKITTI root: where its API looks for predictions
-    DEST/labels/NAME.label                        of other data
+    DEST/labels/NAME.label                        of other data; NAME is that of a sweep, also in frames of several
 Each file holds (N,) little-endian uint32; 0 = unlabelled, instances from 1.
 
 Source: SemanticKITTI API, semantic-kitti.yaml, evaluate_panoptic.py, validate_submission.py.
@@ -46,7 +46,7 @@ _LARGEST_ID = 0xFFFF - 1
 
 
 def semantickitti(item: ExportFrame) -> Files:
-    """The file of a frame.
+    """The files of a frame: one for each sweep.
 
     Raises:
         SchemaError: SCH004 on a class that SemanticKITTI lacks, SCH006 on an id beyond 16 bits.
@@ -63,10 +63,9 @@ def semantickitti(item: ExportFrame) -> Files:
     semantic[: len(item.taxonomy.names)] = [CLASSES[name] for name in item.taxonomy.names]
     value = semantic[labels.class_id] | ((labels.instance_id + 1).astype(np.uint32) << 16)
     value[labels.instance_id == NO_INSTANCE] = 0
-    path = f"labels/{item.name}.label"
     if item.place is not None:
-        path = "sequences/{}/predictions/{}.label".format(*item.place)
-    return {path: value.astype("<u4").tobytes()}
+        return {"sequences/{}/predictions/{}.label".format(*item.place): value.astype("<u4").tobytes()}
+    return {f"labels/{name}.label": part.astype("<u4").tobytes() for name, part in item.by_sweep(value).items()}
 
 
 FORMAT: Format[None] = Format(lambda item, _: semantickitti(item), classes=tuple(CLASSES), every_frame=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
+from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels, PointTruth
 
@@ -101,6 +104,15 @@ def corners(boxes: Boxes) -> NDArray[np.float64]:
     local = sign[None] * boxes.size_lwh_m[:, None]
     turned: NDArray[np.float64] = np.einsum("mij,mkj->mki", boxes.rotation, local) + boxes.center_m[:, None]
     return turned
+
+
+def turned(boxes: Boxes, other_SE3_lidar: SE3) -> Boxes:
+    """The boxes in another frame."""
+    return replace(
+        boxes,
+        center_m=other_SE3_lidar.apply(boxes.center_m).reshape(-1, 3),
+        rotation=other_SE3_lidar.rotation @ boxes.rotation,
+    )
 
 
 def rows(boxes: Boxes) -> NDArray[np.float64]:

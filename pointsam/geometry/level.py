@@ -16,6 +16,8 @@ frames. A sensor that is tilted on purpose is off by more. On a flat road, the g
 
 _STEEP = 0.9
 """An axis whose vertical part is larger says too little about a direction in the ground plane."""
+_LEVEL = 1 - 1e-12
+"""Cosine of the tilt above which a LiDAR is level: rounding must not move its points."""
 
 
 def level_SE3_lidar(ego_SE3_lidar: SE3) -> SE3:
@@ -28,6 +30,8 @@ def level_SE3_lidar(ego_SE3_lidar: SE3) -> SE3:
         ego_SE3_lidar: mounting of the sensor; z of the vehicle points up.
     """
     ego_R_lidar = ego_SE3_lidar.rotation
+    if ego_R_lidar[2, 2] > _LEVEL:
+        return SE3.identity()
     ahead = ego_R_lidar[:, 0] if abs(ego_R_lidar[2, 0]) <= _STEEP else ego_R_lidar[:, 1]
     x = np.array([ahead[0], ahead[1], 0.0]) / np.hypot(ahead[0], ahead[1])
     z = np.array([0.0, 0.0, 1.0])

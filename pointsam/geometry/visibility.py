@@ -14,7 +14,7 @@ needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,8 +73,11 @@ def occluded(
         return hidden
     # The first neighbour is the point itself, or another point at exactly the same position.
     _, near = cKDTree(uv).query(uv, k=np.arange(2, min(config.neighbours + 2, len(uv) + 1)))
-    shift = parallax(points.keep(projection.valid), frame, view)
-    pass_by = shift[near] - shift[:, None]
+    seen = points.keep(projection.valid)
+    own = seen.sweep_index
+    # What passed a point shows from where the point was measured, whichever LiDAR measured the neighbour.
+    shift = np.array([parallax(_from_sweep(seen, k), frame, view) for k in range(len(frame.sweeps))])
+    pass_by = shift[own[:, None], near] - shift[own, np.arange(len(own))][:, None]
     offset = uv[near] - uv[:, None]
     # A neighbour that is at `offset` from the point was at offset - pass_by before. It passed the point if the point
     # lies between the two positions. It passed over the point, and not along the next scan line, if its shift is no
@@ -86,6 +89,11 @@ def occluded(
     clearly_nearer = depth[near] * (1 + config.margin_share) + config.margin_m < depth[:, None]
     hidden[projection.valid] = (passed_over & clearly_nearer).any(axis=1)
     return hidden
+
+
+def _from_sweep(points: FramePoints, index: int) -> FramePoints:
+    """The points as if the LiDAR of one sweep had measured all."""
+    return replace(points, sweep_index=np.full_like(points.sweep_index, index))
 
 
 def parallax(points: FramePoints, frame: Frame, view: CameraView) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ _REACH = np.iinfo(np.int16)
 
 def frame_script(
     name: str,
-    xyz_lidar_m: FloatArray,
+    xyz_level_m: FloatArray,
     found: FrameLabels,
     taxonomy: Taxonomy,
     boxes: Boxes | None,
@@ -34,15 +34,15 @@ def frame_script(
 
     Args:
         name: name of the frame in the page.
-        xyz_lidar_m: (N,3) points, LiDAR frame; those at NaN are left out.
+        xyz_level_m: (N,3) points, level frame of the LiDAR (z up); those at NaN are left out.
         found: labels of the frame.
         taxonomy: classes of the labels.
-        boxes: boxes to draw, None for none.
+        boxes: boxes to draw in the same frame, None for none.
         outcomes: outcome and best IoU of each cluster, by cluster_id; None without ground truth.
         objects: (N,) ground-truth instance of every point, and a row for each object; None without ground truth.
     """
-    present = np.isfinite(xyz_lidar_m).all(axis=1)
-    centimetres = np.clip(np.round(np.asarray(xyz_lidar_m)[present] * _PER_METRE), _REACH.min, _REACH.max)
+    present = np.isfinite(xyz_level_m).all(axis=1)
+    centimetres = np.clip(np.round(np.asarray(xyz_level_m)[present] * _PER_METRE), _REACH.min, _REACH.max)
     data: dict[str, object] = {
         "xyz": _packed(centimetres),
         "cluster": _packed(found.labels.instance_id[present]),

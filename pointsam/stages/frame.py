@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pointsam.base.errors import SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.base.seeding import generator
+from pointsam.geometry.origins import origin_of_point_m, origins_m
+from pointsam.geometry.rings import ring_gaps_rad
 from pointsam.masks.requests import Embed, FromBoxes, FromPoints, Request
 from pointsam.semantics.base import SemanticModel
 from pointsam.semantics.riders import ride
@@ -221,27 +223,27 @@ def refined_labels(
 ) -> FrameLabels:
     """The second half of `frame_labels`, without probabilities: refine, merge, refine again, trim, limit, grow.
 
-    Ranges are measured from the reference LiDAR. The link distance uses the widest ring gap of all sweeps, so that
-    objects which only the coarsest LiDAR sees are not split between its rings.
+    Range and ring gap of a point are those of the LiDAR that measured it: they determine how far its neighbours are.
     """
-    by_camera, xyz_lidar_m = [], points.xyz_lidar_m
-    ring_gap_rad = max(sweep.ring_gap_rad for sweep in frame.sweeps)
+    by_camera, xyz_lidar_m, mount = [], points.xyz_lidar_m, frame.sweep.ego_SE3_lidar
+    origin_m = origin_of_point_m(frame, points.sweep_index)
+    gaps = ring_gaps_rad(frame, points, origins_m(frame)) if config.refine.rings > 0 else np.zeros(len(frame.sweeps))
+    gap_rad = float(gaps[0]) if len(gaps) == 1 else gaps[points.sweep_index]
     with stopwatch("refine"):
         for labels, count in zip(lifted.labels, lifted.num_masks, strict=True):
             alone = np.ones(count, dtype=np.uint64)  # all masks come from one camera
-            by_camera.append(refine(xyz_lidar_m, labels, taxonomy, config.refine, alone, ring_gap_rad))
+            by_camera.append(refine(xyz_lidar_m, labels, taxonomy, config.refine, alone, gap_rad, origin_m, mount))
     with stopwatch("merge"):
         merged = merge(by_camera, config.merge)
     with stopwatch("refine"):
-        refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras, ring_gap_rad)
+        refined = refine(xyz_lidar_m, merged.labels, taxonomy, config.refine, merged.cameras, gap_rad, origin_m, mount)
     with stopwatch("trim"):
-        refined = trim(xyz_lidar_m, frame.sweep.ego_SE3_lidar, refined, taxonomy, config.trim)
+        refined = trim(xyz_lidar_m, mount, refined, taxonomy, config.trim)
     with stopwatch("grow"):
-        mount = frame.sweep.ego_SE3_lidar
-        refined = limit(xyz_lidar_m, mount, refined, taxonomy, config.limit)
-        refined, grown = grow(xyz_lidar_m, mount, refined, taxonomy, config.grow)
+        refined = limit(xyz_lidar_m, mount, refined, taxonomy, config.limit, origin_m)
+        refined, grown = grow(xyz_lidar_m, mount, refined, taxonomy, config.grow, origin_m)
     with stopwatch("summarize"):
-        found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy, grown)
+        found, clusters = summarize(xyz_lidar_m, refined, lifted.evidence, taxonomy, grown, mount)
     summary = FrameRow(
         frame_id=frame.frame_id,
         scene=frame.scene,
@@ -249,6 +251,7 @@ def refined_labels(
         num_points=len(xyz_lidar_m),
         num_clusters=len(clusters),
         calibration_hash=calibration_hash(frame),
+        sweep_points=tuple(np.bincount(points.sweep_index, minlength=len(frame.sweeps)).tolist()),
     )
     return FrameLabels(summary, found, lifted.views, lifted.covered, grown, clusters)
 

@@ -97,7 +97,12 @@ class GrowConfig:
 
 
 def grow(
-    xyz_lidar_m: FloatArray, ego_SE3_lidar: SE3, labels: PointLabels, taxonomy: Taxonomy, config: GrowConfig
+    xyz_lidar_m: FloatArray,
+    ego_SE3_lidar: SE3,
+    labels: PointLabels,
+    taxonomy: Taxonomy,
+    config: GrowConfig,
+    origin_lidar_m: FloatArray | None = None,
 ) -> tuple[PointLabels, NDArray[np.bool_]]:
     """Add points of the same object to the clusters.
 
@@ -106,11 +111,12 @@ def grow(
 
     Args:
         xyz_lidar_m: (N,3) points, metres; rows without a position are NaN.
-        ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up. Ranges are horizontal distances from the
-            sensor.
+        ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up.
         labels: (N,) refined labels.
         taxonomy: the run's classes with their typical sizes; clusters of a class without one at most double.
         config: the rules.
+        origin_lidar_m: (N,3) position of the LiDAR that measured each point, from which its range is measured in the
+            ground plane; None for the origin.
 
     Returns:
         (N,) labels with the same ids, and (N,) bool, the points that were added.
@@ -125,8 +131,11 @@ def grow(
         masked = np.bincount(owner[held])
         height_m = height_above_ground_m(ego_SE3_lidar.apply(np.asarray(xyz_lidar_m, dtype=np.float64)))
         xyz = level_m(xyz_lidar_m, ego_SE3_lidar)
-        standing = _standing(xyz, height_m, labels, taxonomy, config)
-        range_m = np.hypot(*xyz[standing, :2].T)
+        away = xyz if origin_lidar_m is None else level_m(xyz_lidar_m - origin_lidar_m, ego_SE3_lidar)
+        range_m = np.hypot(away[:, 0], away[:, 1])
+        apart_m = 0.0 if origin_lidar_m is None else float(np.ptp(origin_lidar_m, axis=0).sum())
+        standing = _standing(xyz, height_m, range_m, apart_m, labels, taxonomy, config)
+        range_m = range_m[standing]
         place = np.column_stack([xyz[standing, :2], config.vertical * height_m[standing]])
         for link in (config.coarse, config.fine):
             component = components(place, np.maximum(link.floor_m, link.range_coef * range_m))
@@ -142,14 +151,20 @@ def grow(
 
 
 def _standing(
-    xyz: _Floats, height_m: _Floats, labels: PointLabels, taxonomy: Taxonomy, config: GrowConfig
+    xyz: _Floats,
+    height_m: _Floats,
+    range_m: _Floats,
+    apart_m: float,
+    labels: PointLabels,
+    taxonomy: Taxonomy,
+    config: GrowConfig,
 ) -> NDArray[np.intp]:
     """Indices of points above the ground that may be in a component that some cluster takes.
 
     Points so far from all clusters that the result would be too large are left out, which changes no label: a component
-    that reaches them is too large with the points that remain.
+    that reaches them is too large with the points that remain. Ranges of two points at one place differ by at most
+    `apart_m`, the distance between their LiDARs.
     """
-    range_m = np.hypot(xyz[:, 0], xyz[:, 1])
     above = (height_m >= config.clearance_m) & (height_m <= config.highest_m) & (range_m > OWN_M)
     standing = np.flatnonzero(above)
     range_m, class_id = range_m[standing], labels.class_id[standing]
@@ -163,7 +178,7 @@ def _standing(
         if size is None or coef >= 0.5:
             return standing
         longest_m = config.largest * max(size[:2])
-        link_m = max(floor_m, coef * (range_m[its].max() + longest_m + floor_m) / (1 - coef))
+        link_m = max(floor_m, coef * (range_m[its].max() + apart_m + longest_m + floor_m) / (1 - coef))
         empty = np.ones_like(near)
         empty[tuple(cell[its].T)] = False
         near |= distance_transform_edt(empty) * _CELL_M <= longest_m + link_m + 2 * _CELL_M

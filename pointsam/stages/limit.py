@@ -47,21 +47,27 @@ class LimitConfig:
 
 
 def limit(
-    xyz_lidar_m: FloatArray, ego_SE3_lidar: SE3, labels: PointLabels, taxonomy: Taxonomy, config: LimitConfig
+    xyz_lidar_m: FloatArray,
+    ego_SE3_lidar: SE3,
+    labels: PointLabels,
+    taxonomy: Taxonomy,
+    config: LimitConfig,
+    origin_lidar_m: FloatArray | None = None,
 ) -> PointLabels:
     """Remove all parts but the largest from clusters that are too long, seen from above.
 
     Args:
         xyz_lidar_m: (N,3) points, metres; labelled points are finite.
-        ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up. Ranges are horizontal distances from the
-            sensor.
+        ego_SE3_lidar: mounting of the sensor; the vehicle's z axis points up.
         labels: (N,) refined labels.
         taxonomy: the run's classes with their typical sizes; classes without one are not limited.
         config: the rule.
+        origin_lidar_m: (N,3) position of the LiDAR that measured each point, from which its range is measured in the
+            ground plane; None for the origin.
 
     Returns:
         (N,) labels with fewer points and unchanged ids. Of two parts with equally many points, the one that is nearer
-        to the sensor stays, then the one that reaches farther back and to the right.
+        to its sensor stays, then the one that reaches farther back and to the right.
 
     Source: ours (docs/growth.md).
     """
@@ -74,14 +80,16 @@ def limit(
         size = taxonomy.classes[class_id[members[0]]].typical_lwh_m if len(members) else None
         xy_m = level_m(xyz_lidar_m[members], ego_SE3_lidar)[:, :2]
         if size is not None and extents_m(xy_m)[0] > config.longest * max(size[:2]):
-            gone = members[~_largest_part(xy_m, config)]
+            away_m = xy_m
+            if origin_lidar_m is not None:
+                away_m = level_m(xyz_lidar_m[members] - origin_lidar_m[members], ego_SE3_lidar)[:, :2]
+            gone = members[~_largest_part(xy_m, np.hypot(away_m[:, 0], away_m[:, 1]), config)]
             instance_id[gone], class_id[gone] = NO_INSTANCE, BACKGROUND
     return PointLabels(instance_id, class_id)
 
 
-def _largest_part(xy_m: NDArray[np.float64], config: LimitConfig) -> NDArray[np.bool_]:
+def _largest_part(xy_m: NDArray[np.float64], range_m: NDArray[np.float64], config: LimitConfig) -> NDArray[np.bool_]:
     """(K,) whether each point is in the largest component."""
-    range_m = np.hypot(xy_m[:, 0], xy_m[:, 1])
     part = components(xy_m, np.maximum(config.floor_m, config.range_coef * range_m))
     count = np.bincount(part)
     nearest_m, x_m, y_m = np.full((3, len(count)), np.inf)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
 from pointsam.base.ranges import require
+from pointsam.geometry.level import level_SE3_lidar
 from pointsam.geometry.projection import key_SE3_sweep, project
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import CameraView, Frame
@@ -21,7 +22,8 @@ class PromptConfig:
 
     Args:
         sweeps: offsets of the sweeps that supply prompts: 0 = the key sweep, -1 and 1 = those before and after it.
-        close_m: points of neighbouring sweeps with |x| and |y| below this are left out: the vehicle's own roof.
+        close_m: points of neighbouring sweeps with |x| and |y| below this, in the level frame of their LiDAR, are left
+            out: the vehicle's own roof.
         max_prompts: largest number of prompts per image.
         min_depth_m: smallest depth in front of the camera; nearer points are left out.
 
@@ -67,8 +69,9 @@ def prompt_cloud(
             continue
         xyz = xyz_by_offset[offset].astype(np.float64)
         if offset != 0:
-            close = (np.abs(xyz[:, :2]) < config.close_m).all(axis=1)
-            xyz = key_SE3_sweep(frame.sweep, frame.neighbours[offset]).apply(xyz[~close])
+            sweep = frame.neighbours[offset]
+            close = (np.abs(level_SE3_lidar(sweep.ego_SE3_lidar).apply(xyz)[:, :2]) < config.close_m).all(axis=1)
+            xyz = key_SE3_sweep(frame.sweep, sweep).apply(xyz[~close])
         clouds.append(xyz)
     return np.concatenate(clouds)
 

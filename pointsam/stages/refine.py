@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pointsam.base.arrays import FloatArray
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.ranges import require
+from pointsam.geometry.ground import level_m
+from pointsam.geometry.se3 import SE3
 from pointsam.stages.contraction import Groups, linked_components
 from pointsam.stages.ids import canonical_ids
 from pointsam.taxonomy import BACKGROUND, Taxonomy
@@ -57,7 +59,9 @@ def refine(
     taxonomy: Taxonomy,
     config: RefineConfig,
     cameras: NDArray[np.uint64] | None = None,
-    ring_gap_rad: float = 0.0,
+    ring_gap_rad: float | NDArray[np.float64] = 0.0,
+    origin_lidar_m: FloatArray | None = None,
+    ego_SE3_lidar: SE3 | None = None,
 ) -> PointLabels:
     """Keep the component that each mask covers most, and give each component the label of the mask that covers it most.
 
@@ -78,7 +82,11 @@ def refine(
         config: options.
         cameras: (Q,) uint64 by mask id; bit c is set if an image of camera c supports the mask. Needed for
             `same_image_veto`.
-        ring_gap_rad: angle between neighbouring rings of the sweep; 0 leaves `rings` without effect.
+        ring_gap_rad: angle between neighbouring rings of the sweep, or (N,) that of the sweep of each point; 0 leaves
+            `rings` without effect.
+        origin_lidar_m: (N,3) position of the LiDAR that measured each point, from which its range is measured: the
+            density of points depends on it. None for the origin.
+        ego_SE3_lidar: mounting of the LiDAR, for `dims` = 2; None if its z axis points up.
 
     Returns:
         (N,) labels with canonical ids.
@@ -97,11 +105,16 @@ def refine(
     class_id = labels.class_id[on].astype(np.int64)
     veto = cameras[mask_id] if cameras is not None and config.same_image_veto else None
 
-    xyz_m = xyz_lidar_m[on, : config.dims].astype(np.float64)
-    range_m = np.sqrt(_square_sum(xyz_m))
+    xyz_m = _in_dims(xyz_lidar_m[on], config.dims, ego_SE3_lidar)
+    away_m = xyz_m
+    if origin_lidar_m is not None:
+        away_m = _in_dims(xyz_lidar_m[on] - origin_lidar_m[on], config.dims, ego_SE3_lidar)
+    range_m = np.sqrt(_square_sum(away_m))
     group, groups = _groups(class_id, mask, taxonomy, config.split_classes, veto)
     large = np.array([spec.is_large for spec in taxonomy.classes])[class_id]
-    reach_m = np.where(large, max(config.range_coef, config.rings * ring_gap_rad), config.range_coef) * range_m
+    gap_rad = ring_gap_rad[on] if isinstance(ring_gap_rad, np.ndarray) else ring_gap_rad
+    over_rings = np.maximum(config.range_coef, config.rings * gap_rad)
+    reach_m = np.where(large, over_rings, config.range_coef) * range_m
     component = _by_first_point(linked_components(xyz_m, reach_m, group, groups))
     winner_class = _vote(component, mask, class_id, config.min_points)
 
@@ -110,6 +123,13 @@ def refine(
     out.class_id[on] = new_class
     out.instance_id[on] = np.where(new_class == BACKGROUND, NO_INSTANCE, component)
     return PointLabels(canonical_ids(out.instance_id), out.class_id)
+
+
+def _in_dims(xyz_lidar_m: FloatArray, dims: int, ego_SE3_lidar: SE3 | None) -> NDArray[np.float64]:
+    """(N,dims) float64 positions: as they are, or in the ground plane."""
+    if dims == 2 and ego_SE3_lidar is not None:
+        return level_m(xyz_lidar_m, ego_SE3_lidar)[:, :2]
+    return xyz_lidar_m[:, :dims].astype(np.float64)
 
 
 def _square_sum(xyz_m: NDArray[np.float64]) -> NDArray[np.float64]:

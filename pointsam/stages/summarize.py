@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
+from pointsam.geometry.level import level_SE3_lidar as level_frame
+from pointsam.geometry.se3 import SE3
 from pointsam.stages.ids import canonical_ids
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import NO_INSTANCE, Cluster, PointLabels
@@ -41,6 +43,7 @@ def summarize(
     evidence: Sequence[CameraEvidence],
     taxonomy: Taxonomy,
     grown: NDArray[np.bool_] | None = None,
+    ego_SE3_lidar: SE3 | None = None,
 ) -> tuple[PointLabels, tuple[Cluster, ...]]:
     """Number the objects canonically and describe each of them.
 
@@ -53,11 +56,12 @@ def summarize(
     points, the latter clipped to 1), the class share, and the fraction of points kept before growth.
 
     Args:
-        xyz_lidar_m: (N,3) points of the key sweep, metres.
+        xyz_lidar_m: (N,3) points of all sweeps, metres.
         labels: (N,) final labels.
         evidence: evidence from each camera, in the frame's order.
         taxonomy: the run's classes.
         grown: (N,) bool, points that growth added to their cluster; None for no point.
+        ego_SE3_lidar: mounting of the LiDAR; extents are along the axes of its level frame. None if it is level.
 
     Returns:
         the same partition with canonical ids, and one `Cluster` per id. Its masks are in camera order, within a camera
@@ -79,10 +83,11 @@ def summarize(
     held = np.flatnonzero(numbered.instance_id != NO_INSTANCE)
     order = held[np.argsort(numbered.instance_id[held], kind="stable")]
     starts = np.flatnonzero(np.diff(numbered.instance_id[order], prepend=NO_INSTANCE))
+    level_SE3_lidar = SE3.identity() if ego_SE3_lidar is None else level_frame(ego_SE3_lidar)
     clusters = []
     for cluster_id, members in enumerate(np.split(order, starts[1:]) if len(starts) else []):
         class_id = int(numbered.class_id[members[0]])
-        extent = _extent(xyz_lidar_m[members].astype(np.float64))
+        extent = _extent(xyz_lidar_m[members].astype(np.float64), level_SE3_lidar)
         cluster = Cluster(cluster_id, class_id, taxonomy.names[class_id], len(members), *extent)
         clusters.append(claims.explain(replace(cluster, num_points_grown=int(grown[members].sum()))))
     return numbered, tuple(clusters)
@@ -91,11 +96,13 @@ def summarize(
 _Xyz = tuple[float, float, float]
 
 
-def _extent(xyz_m: NDArray[np.float64]) -> tuple[_Xyz, _Xyz, float, float]:
+def _extent(xyz_lidar_m: NDArray[np.float64], level_SE3_lidar: SE3) -> tuple[_Xyz, _Xyz, float, float]:
     """Centre, size, BEV radius and range of a cluster's points in metres, as in `Cluster`."""
+    xyz_m = level_SE3_lidar.apply(xyz_lidar_m)
     low, high = xyz_m.min(axis=0), xyz_m.max(axis=0)
     center, size = (high + low) / 2, high - low
     radius = np.hypot(*(xyz_m - center)[:, :2].T).max()
+    center = level_SE3_lidar.inverse().apply(center[None])[0]
     return (
         (float(center[0]), float(center[1]), float(center[2])),
         (float(size[0]), float(size[1]), float(size[2])),

@@ -11,8 +11,10 @@ from pointsam.types import Cluster, Detections, FrameRow, ImageMasks, Masks, Poi
 
 
 def read_frame(table: pa.Table, row: int, scene: str) -> FrameRow:
-    """A row of `frames`."""
-    return FrameRow(scene=scene, **{name: table[name][row].as_py() for name in table.column_names})
+    """A row of `frames`; up to version 2, all its points are of one sweep."""
+    values = {name: table[name][row].as_py() for name in table.column_names}
+    values["sweep_points"] = tuple(values.get("sweep_points", ()))
+    return FrameRow(scene=scene, **values)
 
 
 def read_points(

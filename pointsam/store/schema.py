@@ -21,9 +21,11 @@ from pointsam.types.validation import check_row
 
 RUN_VERSION = 2
 """Version of run.json, and of tables that `TABLE_VERSIONS` does not list."""
-TABLE_VERSIONS: Mapping[str, int] = MappingProxyType({"points": 3, "clusters": 3})
+TABLE_VERSIONS: Mapping[str, int] = MappingProxyType({"frames": 3, "points": 3, "clusters": 4})
 """Versions by table. A version increases with any change of a column's name, type or meaning. Readers also take
-version 2, in which no point is grown and clusters have neither score nor probability (`store.rows`)."""
+earlier ones from version 2 on, in which no point is grown and clusters have neither score nor probability
+(`store.rows`). Up to version 2 of `frames`, a frame has one sweep; up to version 3 of `clusters`, extents are along the
+axes of the LiDAR, whatever its tilt."""
 METADATA_PREFIX = "pointsam."
 REQUIRED_METADATA = ("config", "taxonomy", "weights_sha256", "calibration_perturbation", "tool_version")
 """Metadata of every file, so that labels of a noise run cannot be mistaken for clean ones."""
@@ -55,6 +57,7 @@ FRAMES = pa.schema(
         required("num_clusters", pa.int32()),
         *STATUS,
         required("calibration_hash", pa.string()),
+        required("sweep_points", list_of(pa.int32())),
     ]
 )
 POINTS = pa.schema(

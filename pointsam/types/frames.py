@@ -79,7 +79,9 @@ class Sweep:
         t_us: time stamp, microseconds.
         ego_SE3_lidar: mounting of the sensor.
         world_SE3_ego: pose of the vehicle at `t_us`.
-        ring_gap_rad: angle between neighbouring rings, 0 where unknown.
+        ring_gap_rad: angle between neighbouring rings as the data set states it, 0 where unknown. A source with the
+            column "ring" shows it (`pointsam.geometry.rings`).
+        num_rings: number of rings of the stated sensor, 0 where unknown.
         sensor: name of the sensor.
         motion_compensated: whether ego motion is already compensated, so that all points are in the sensor's frame at
             `t_us`. If not, and the source has "time_s", each point is in the sensor's frame at its own time, and
@@ -93,6 +95,7 @@ class Sweep:
     ring_gap_rad: float = 0.0
     sensor: str = "lidar"
     motion_compensated: bool = True
+    num_rings: int = 0
 
     @property
     def needs_compensation(self) -> bool:
@@ -197,6 +200,7 @@ class FramePoints:
         sweep_index: (N,) uint8 index into the sweeps of the frame.
         time_s: (N,) float64 time of measurement in seconds from the reference sweep's `t_us`, NaN where unknown.
         intensity: (N,) float32 as the sensor gives it; None if it was not read.
+        ring: (N,) float32 number of the ring, -1 where unknown; None if it was not read.
 
     Raises:
         SchemaError: SCH003 on arrays of different lengths.
@@ -206,13 +210,15 @@ class FramePoints:
     sweep_index: NDArray[np.uint8]
     time_s: NDArray[np.float64]
     intensity: NDArray[np.float32] | None = None
+    ring: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.xyz_lidar_m)
         check_shapes(self, xyz_lidar_m=(self.xyz_lidar_m, (n, 3)))
         check_shapes(self, sweep_index=(self.sweep_index, (n,)), time_s=(self.time_s, (n,)))
-        if self.intensity is not None:
-            check_shapes(self, intensity=(self.intensity, (n,)))
+        for name, values in (("intensity", self.intensity), ("ring", self.ring)):
+            if values is not None:
+                check_shapes(self, **{name: (values, (n,))})
 
     @staticmethod
     def of(xyz_lidar_m: NDArray[np.float32]) -> FramePoints:
@@ -231,13 +237,13 @@ class FramePoints:
 
     def keep(self, kept: NDArray[np.bool_]) -> FramePoints:
         """The selected points."""
-        intensity = None if self.intensity is None else self.intensity[kept]
         return replace(
             self,
             xyz_lidar_m=self.xyz_lidar_m[kept],
             sweep_index=self.sweep_index[kept],
             time_s=self.time_s[kept],
-            intensity=intensity,
+            intensity=None if self.intensity is None else self.intensity[kept],
+            ring=None if self.ring is None else self.ring[kept],
         )
 
     def rows(self) -> NDArray[np.float32]:

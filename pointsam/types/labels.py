@@ -18,7 +18,7 @@ NO_INSTANCE = -1
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Oriented 3D boxes in the key sweep's LiDAR frame.
+    """Oriented 3D boxes in the reference LiDAR's frame.
 
     Args:
         center_m: (M,3) float64.
@@ -50,7 +50,7 @@ class Boxes:
 
 @dataclass(frozen=True, eq=False)
 class PointLabels:
-    """A class and an instance for every point of a sweep, in file order.
+    """A class and an instance for every point of a frame, sweep after sweep, each in file order.
 
     Args:
         instance_id: (N,) int32, NO_INSTANCE = none.
@@ -120,11 +120,11 @@ class Cluster:
     Args:
         cluster_id: id in its frame, without gaps, ordered by (-num_points, first point index).
         class_id, class_name: its class.
-        num_points: number of points of the key sweep.
-        center_lidar_m: mid-point of the axis-aligned extent, (max + min) / 2, not the mean (docs/method.md B.1).
-        size_aabb_m: axis-aligned extent.
-        radius_bev_m: largest distance of a point from the centre in the x-y plane of the LiDAR, without safety margin.
-        range_m: distance of the centre from the LiDAR.
+        num_points: number of points of all sweeps.
+        center_lidar_m: mid-point of the extent, (max + min) / 2, not the mean (docs/method.md B.1); LiDAR frame.
+        size_aabb_m: extent along the axes of the LiDAR's level frame (`pointsam.geometry.level`): z points up.
+        radius_bev_m: largest horizontal distance of a point from the centre, without safety margin.
+        range_m: distance of the centre from the reference LiDAR.
         cameras: names of the cameras whose masks contributed, in the frame's order.
         mask_ids: index of each contributing mask in its image, aligned with `cameras` (a camera may repeat).
         pred_iou: mean predicted IoU of those masks, weighted by points.
@@ -177,9 +177,11 @@ class FrameRow:
         error_code: a code of `pointsam.base.errors`; empty if ok.
         error: the error message.
         calibration_hash: digest of the poses and intrinsics that were used.
+        sweep_points: number of points of each sweep; by default of one sweep with all points.
 
     Raises:
-        SchemaError: SCH003 on a status without its code, or a code without the status.
+        SchemaError: SCH003 on a status without its code, or a code without the status, or if the numbers of points
+            differ.
     """
 
     frame_id: str
@@ -191,9 +193,21 @@ class FrameRow:
     error_code: str = ""
     error: str = ""
     calibration_hash: str = ""
+    sweep_points: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_status(f"frame {self.frame_id}", self.status, self.error_code)
+        if not self.sweep_points and self.num_points:
+            object.__setattr__(self, "sweep_points", (self.num_points,))
+        check_row(
+            sum(self.sweep_points) == self.num_points,
+            f"frame {self.frame_id} of {self.num_points} points has sweeps of {self.sweep_points}",
+        )
+
+    @property
+    def sweep_index(self) -> NDArray[np.uint8]:
+        """(N,) index of the sweep of each point."""
+        return np.repeat(np.arange(len(self.sweep_points), dtype=np.uint8), self.sweep_points)
 
 
 @dataclass(frozen=True, eq=False)

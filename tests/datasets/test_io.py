@@ -182,3 +182,17 @@ def test_the_size_needs_only_the_header(photo):
     assert image_size(head) == (24, 40)
     with pytest.raises(DatasetError):
         read_image(head)
+
+
+def test_a_ring_that_is_not_finite_or_not_there_is_minus_1(tmp_path):
+    points = np.arange(1.0, 51.0).reshape(10, 5)
+    points[3, 4], points[5, 4] = np.nan, np.inf
+    path = write_points(tmp_path / "a.bin", points)
+    columns = ("x", "y", "z", "intensity", "ring")
+    read = [
+        read_columns(Sweep(RawPoints(path, (*columns[:4], last)), 0, SE3.identity(), SE3.identity()), columns)
+        for last in ("ring", "_")
+    ]
+    assert read[0][:, 4].tolist() == [5, 10, 15, -1, 25, -1, 35, 40, 45, 50]
+    assert read[1][:, 4].tolist() == [-1] * 10
+    assert (read[0][:, :4] == points[:, :4]).all()

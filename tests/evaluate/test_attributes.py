@@ -1,5 +1,6 @@
 """Bins of segments: two small cameras look forward and back from the LiDAR, and every value lies on a border."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from pointsam.evaluate.overlap import overlaps
 from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import NUSCENES
-from pointsam.types import Boxes, CameraView, Frame, PointLabels, PointTruth, Sweep
+from pointsam.types import Boxes, CameraView, Frame, FramePoints, PointLabels, PointTruth, Sweep
 
 CAMERAS = ("FRONT", "BACK", "TOP")  # the frame has no TOP
 FORWARD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -40,7 +41,13 @@ def binned(xyz, pred, true, void=(), boxes=None, visibility=None, one_frame=None
     seen = overlaps(labels(pred), PointTruth(labels(true), is_void, "boxes"), NUSCENES)
     levels = () if visibility is None else ("low", "high")
     members = members_of(
-        seen, np.array(xyz, dtype=np.float32), one_frame or frame(), CAMERAS, boxes, visibility, len(levels)
+        seen,
+        FramePoints.of(np.array(xyz, dtype=np.float32)),
+        one_frame or frame(),
+        CAMERAS,
+        boxes,
+        visibility,
+        len(levels),
     )
     names = dimensions(CAMERAS, levels)
     return {
@@ -146,3 +153,17 @@ def test_every_object_has_the_visibility_of_its_own_box():
 @pytest.mark.parametrize(("boxes", "visibility"), [(None, np.zeros(1, np.int8)), (boxes_at((5, 1)), None)])
 def test_without_boxes_or_their_levels_there_is_no_visibility(boxes, visibility):
     assert "visibility" not in binned([(5, 0, 0)], [0], [0], boxes=boxes, visibility=visibility)
+
+
+def test_the_lidar_that_measured_most_of_a_segment():
+    one = frame()
+    two = replace(one, sweeps=(one.sweep, replace(one.sweep, sensor="low")))
+    truth = PointTruth(labels([0, 0, 1, 1, 1, 1]), np.zeros(6, bool), "boxes")
+    seen = overlaps(labels([0, 0, 0, 1, 1, -1]), truth, NUSCENES)
+    points = FramePoints(np.full((6, 3), 9, np.float32), np.array([0, 1, 1, 0, 1, 0], np.uint8), np.full(6, np.nan))
+    members = members_of(seen, points, two, CAMERAS, None, None, 0)["sensor"]
+    assert members.objects.tolist() == [[True, False], [True, False]]  # of equals, the first
+    assert members.clusters.tolist() == [[False, True], [True, False]]
+    assert "sensor" not in members_of(seen, points, one, CAMERAS, None, None, 0)
+    assert dimensions(("A",), (), ("top", "low"))["sensor"] == ("top", "low")
+    assert "sensor" not in dimensions(("A",), (), ("top",))

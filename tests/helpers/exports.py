@@ -3,9 +3,10 @@
 import numpy as np
 
 from pointsam.export.frame import ExportFrame
+from pointsam.geometry.se3 import SE3
 from pointsam.stages.summarize import summarize
 from pointsam.taxonomy import NUSCENES
-from pointsam.types import FrameLabels, FrameRow, PointLabels
+from pointsam.types import Frame, FrameLabels, FrameRow, PointLabels, Sweep
 
 
 def labels_of(instance_id, class_id):
@@ -19,6 +20,7 @@ def item_of(labels, points=None, taxonomy=NUSCENES, name="abc", frame=None, mask
     labels, clusters = summarize(points[:, :3], labels, [], taxonomy)
     none = np.zeros(len(labels), dtype=np.uint8)
     row = FrameRow(name, "scene", 0, len(labels), len(clusters))
+    frame = frame or Frame(name, "scene", (Sweep(None, 0, SE3.identity(), SE3.identity()),), {}, ())
     found = FrameLabels(row, labels, none, none, none > 0, clusters)
     return ExportFrame(0, name, found, taxonomy, lambda: frame, lambda: points, lambda: masks, **more)
 

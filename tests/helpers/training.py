@@ -38,6 +38,7 @@ def make_world(path, scenes=("scene-0061", "scene-0103"), samples=4, boxes=8, ed
             values = np.zeros((200 + 30 * len(boxes_of), 5), dtype="<f4")
             values[:, :3] = np.concatenate([inside.reshape(-1, 3), ground])
             values[:, 3] = rng.integers(0, 256, len(values))
+            values[:, 4] = np.arange(len(values)) % 32
             values.tofile(sweep.source.path)
     return NuScenes(root)
 

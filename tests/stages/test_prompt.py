@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsam.base.errors import SchemaError
+from pointsam.geometry.se3 import SE3
 from pointsam.stages.prompt import PromptConfig, farthest_points, prompt, prompt_cloud
 from pointsam.taxonomy import BACKGROUND
 
@@ -97,3 +100,14 @@ def test_every_sampled_point_is_as_far_from_the_chosen_as_can_be():
 def test_of_equally_far_points_the_lowest_index_is_taken():
     uv = np.array([[5, 5], [5, 9], [9, 5], [0, 5]])
     assert farthest_points(uv, 4, first=0).tolist() == [0, 3, 1, 2]
+
+
+def test_what_is_close_to_a_tilted_lidar_is_left_out_in_its_level_frame(one_camera_frame):
+    """The roof below a LiDAR that lies on its side is beside it in the sensor's axes."""
+    turn = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # its y axis points up
+    sweep = one_camera_frame.neighbours[1]
+    tilted = replace(sweep, ego_SE3_lidar=SE3(sweep.ego_SE3_lidar.rotation @ turn, sweep.ego_SE3_lidar.translation_m))
+    frame = replace(one_camera_frame, sweeps=(tilted,), neighbours={1: tilted})
+    level = np.array([[0.5, 0.5, -3.0], [0.5, 3.0, -0.5], [0.2, -0.3, -0.9]], dtype=np.float32)
+    kept = prompt_cloud(frame, {1: level @ turn.astype(np.float32)}, PromptConfig(close_m=1.0))
+    np.testing.assert_allclose(kept @ turn.T, level[1:2], atol=1e-6)

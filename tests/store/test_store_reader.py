@@ -257,7 +257,7 @@ def test_every_file_explains_itself(tmp_path):
     fill(tmp_path)
     for path in tmp_path.glob("*/scene=*/*.parquet"):
         said = pq.read_schema(path).metadata
-        assert said[b"pointsam.schema_version"] == (b"2" if path.parts[-3] == "frames" else b"3")
+        assert said[b"pointsam.schema_version"] == {"clusters": b"4", "masks": b"2"}.get(path.parts[-3], b"3")
         assert said[b"pointsam.config"] == b'{"kappa":0.04}'
         assert said[b"pointsam.calibration_perturbation"] == b"none"
 

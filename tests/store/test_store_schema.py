@@ -15,6 +15,7 @@ from pointsam.store.schema import (
     POINTS,
     check_metadata,
     clusters_table,
+    frames_table,
     masks_table,
     points_table,
     table_metadata,
@@ -209,11 +210,25 @@ def test_points_are_of_the_clusters_there_are():
     assert len(FrameLabels.empty(nothing).labels) == 1
 
 
+def test_points_of_the_sweeps_must_add_up():
+    assert FrameRow("f0", "one", 0, 5).sweep_points == (5,)
+    assert FrameRow("f0", "one", 0, 0, 0, "failed", "DAT006").sweep_points == ()
+    assert FrameRow("f0", "one", 0, 5, sweep_points=(3, 2)).sweep_index.tolist() == [0, 0, 0, 1, 1]
+    with pytest.raises(SchemaError, match=r"SCH003.*frame f0 of 5 points has sweeps of \(3, 3\)"):
+        FrameRow("f0", "one", 0, 5, sweep_points=(3, 3))
+
+
+def test_frames_of_version_2_have_one_sweep():
+    table = frames_table([FrameRow("f0", "one", 0, 5, sweep_points=(3, 2))], METADATA)
+    assert rows.read_frame(table, 0, "one").sweep_points == (3, 2)
+    assert rows.read_frame(table.drop_columns(["sweep_points"]), 0, "one").sweep_points == (5,)
+
+
 def test_metadata_are_text_or_canonical_json():
     said = table_metadata({**METADATA, "config": {"b": 1, "a": "é"}}, "frames")
     assert said[b"pointsam.config"] == '{"a":"é","b":1}'.encode()
     assert said[b"pointsam.calibration_perturbation"] == b"none"
-    assert said[b"pointsam.schema_version"] == b"2"
+    assert said[b"pointsam.schema_version"] == b"3"
     assert table_metadata(METADATA, "points")[b"pointsam.schema_version"] == b"3"
 
 

@@ -10,6 +10,7 @@ from pointsam.checks.base import Probe, Problem, Rule
 from pointsam.checks.raw_rows import unit_of
 from pointsam.datasets.clouds import StatedPoints
 from pointsam.datasets.io import read_points
+from pointsam.geometry.ground import level_m
 
 _FAR_M = 500.0
 _UNITS = {"_cm": ("centimetres", 100), "_mm": ("millimetres", 1000)}
@@ -42,7 +43,7 @@ def _check(probe: Probe) -> Iterator[Problem]:
             yield Problem(name, f"half of the points are beyond {median:.0f} m: these are probably {word}; {way}")
         elif most > _FAR_M:
             yield Problem(name, f"1 % of the points are beyond {most:.3g} m")
-        elif np.percentile(xyz[:, 2], 95) - np.percentile(xyz[:, 2], 5) > _TALL_M:
+        elif np.ptp(np.percentile(level_m(xyz, sweep.ego_SE3_lidar)[:, 2], (5, 95))) > _TALL_M:
             yield Problem(name, "90 % of the points span more than 100 m of height")
         elif most < _NEAR_M:
             yield Problem(name, f"99 % of the points are within {most:.3g} m of the sensor")

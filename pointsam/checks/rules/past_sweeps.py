@@ -21,7 +21,7 @@ class _Past(Survey):
         self._damaged: list[Problem] = []
 
     def see(self, frame: Frame) -> None:
-        self._known.add(frame.sweep.source.name)
+        self._known.update(sweep.source.name for sweep in frame.sweeps)
         before = frame.neighbours.get(-1)
         if before is not None and before.t_us < frame.sweep.t_us:
             self._look(before)
@@ -30,7 +30,7 @@ class _Past(Survey):
         past = probe.dataset.past_sweeps(probe.frame.frame_id, _DEPTH)
         for sweep in past:
             self._look(sweep)
-        for sweep in past[:1]:
+        for sweep in {one.sensor: one for one in reversed(past)}.values():  # the latest of each LiDAR
             try:
                 read_points(sweep)
             except DatasetError as error:

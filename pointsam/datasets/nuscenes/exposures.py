@@ -10,6 +10,7 @@ from functools import cache
 from pointsam.base.errors import CalibrationError, RotationError
 from pointsam.base.paths import data_file, require_name
 from pointsam.base.remote import DataPath
+from pointsam.datasets.clouds import StatedPoints
 from pointsam.datasets.io import ImageFile, point_source
 from pointsam.datasets.nuscenes.index import Index
 from pointsam.datasets.nuscenes.lenses import shutter_of, with_lens
@@ -21,8 +22,9 @@ from pointsam.types import CameraView, RollingShutter, Sweep
 COLUMNS = ("x", "y", "z", "intensity", "ring")
 """Values of a point in LiDAR files."""
 
+_NUM_RINGS = 32
 _RING_GAP_RAD = math.radians(41.33 / 31)
-"""Of the HDL-32E."""
+"""Of the HDL-32E, nuScenes' LiDAR. Points of other sensors show another gap, or none (`pointsam.geometry.rings`)."""
 
 
 class Exposures:
@@ -49,7 +51,10 @@ class Exposures:
         path, t_us, mounting, pose = self._exposure("sweeps", row)
         calibration = int(self._index.numbers("sweeps", "calibration")[row])
         channel = self._index.strings("calibrations", "channel")[calibration].as_py()
-        return Sweep(point_source(path, self._columns), t_us, mounting, pose, _RING_GAP_RAD, channel)
+        source = point_source(path, self._columns)
+        # Files with a header state their columns themselves. Without numbers of rings, nothing shows another sensor.
+        gap_rad = _RING_GAP_RAD if isinstance(source, StatedPoints) and "ring" in source.columns else 0.0
+        return Sweep(source, t_us, mounting, pose, gap_rad, channel, num_rings=_NUM_RINGS)
 
     def camera(self, row: int) -> CameraView:
         """A row of `images`.
