@@ -152,6 +152,6 @@ def require_same_data(labels: Labels, stage: str, dataset: Dataset) -> None:
             "SCH004",
             f"the {stage} in {labels.out} were made from another data set ({made.name}{place}) than {dataset.root}, "
             "or its tables or calibration have changed since: the fingerprints differ",
-            f"pass the root and --version that they were made from, or label this data set: pointsam-label run "
-            f"{dataset.root} --out OTHER",
+            "pass the root, --version and --lidar that they were made from, or label this data set: "
+            f"pointsam-label run {dataset.root} --out OTHER",
         )

@@ -5,12 +5,14 @@ import shutil
 from dataclasses import dataclass, replace
 
 import numpy as np
+from helpers.training import make_world
 from scipy.spatial.transform import Rotation
 
 from pointsam.datasets.io import read_columns
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.geometry.se3 import SE3
 
+BOTH = "LIDAR_TOP,LIDAR_FRONT"
 COLUMNS = ("x", "y", "z", "intensity")
 MOUNTS = {
     "tilted": Rotation.from_euler("y", 20, degrees=True).as_matrix(),
@@ -38,6 +40,30 @@ def remounted(world, path, level_R_lidar):
         values[:, :3] = values[:, :3].astype(np.float64) @ level_R_lidar
         values.tofile(file)
     return NuScenes(path)
+
+
+def make_two_lidars(path):
+    """A root whose second LiDAR, upside down at the bumper, sees the points of the first at the same time."""
+
+    def add_front(tables):
+        tables["sensor"].append({"token": "s2", "channel": "LIDAR_FRONT", "modality": "lidar"})
+        mounting = {"translation": [3.0, 0.5, 0.6], "rotation": [0.0, 1.0, 0.0, 0.0], "camera_intrinsic": []}
+        tables["calibrated_sensor"].append({"token": "c2", "sensor_token": "s2", **mounting})
+        for row in [row for row in tables["sample_data"] if "LIDAR_TOP" in row["filename"]]:
+            links = {name: row[name] and f"2{row[name]}" for name in ("token", "prev", "next")}
+            file = row["filename"].replace("LIDAR_TOP", "LIDAR_FRONT")
+            tables["sample_data"].append({**row, **links, "calibrated_sensor_token": "c2", "filename": file})
+
+    world = make_world(path, edit=add_front)
+    top, front = (NuScenes(path, lidar=name).cloud(world.frame_ids()[0]).sweep for name in BOTH.split(","))
+    front_SE3_top = front.ego_SE3_lidar.inverse() @ top.ego_SE3_lidar
+    for file in path.glob("*/LIDAR_TOP/*.bin"):
+        values = np.fromfile(file, "<f4").reshape(-1, 5)
+        values[:, :3] = front_SE3_top.apply(values[:, :3])
+        other = path / file.relative_to(path).as_posix().replace("LIDAR_TOP", "LIDAR_FRONT")
+        other.parent.mkdir(exist_ok=True)
+        values.tofile(other)
+    return NuScenes(path, lidar=BOTH)
 
 
 @dataclass(frozen=True)
