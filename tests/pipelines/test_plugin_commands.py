@@ -32,7 +32,7 @@ def test_the_list_says_where_a_plug_in_comes_from_and_what_is_broken(install):
     assert "error [PLG001] export format 'broken' of theirs 1.0" in result.output
     assert result.output.count("[PLG002]") == 1
     rows = json.loads(label("plugins", "--json").output)
-    assert {"group": "datasets", "name": "kitti", "distribution": "pointsam"}.items() <= rows[0].items()
+    assert {"group": "datasets", "name": "folder", "distribution": "pointsam"}.items() <= rows[0].items()
     assert [row["name"] for row in rows if row["error"]] == ["broken", "coco", "coco"]
 
 
