@@ -16,7 +16,7 @@ from pointsam.datasets.folder.calibration import Calibration
 from pointsam.datasets.folder.poses import NAMES, PoseTable, read_poses, trajectory
 from pointsam.datasets.folder.recording import Recording, by_index, by_stamp
 from pointsam.datasets.folder.stamps import inferred_unit, microseconds
-from pointsam.datasets.folder.trajectory import Trajectory
+from pointsam.datasets.folder.trajectory import PoseFile
 from pointsam.datasets.io import ImageFile, point_source
 from pointsam.datasets.kitti.files import text_lines
 from pointsam.datasets.kitti.listing import Listing, split_names
@@ -174,7 +174,7 @@ class Drive:
         return SE3.identity() if self.poses is None else self.poses.at(t_us)
 
     @property
-    def poses(self) -> Trajectory | None:
+    def poses(self) -> PoseFile | None:
         """The poses of the vehicle; None if there is no file of them.
 
         Raises:
@@ -215,7 +215,7 @@ class Drive:
         ]
 
     @cached_property
-    def _read_poses(self) -> tuple[Trajectory, list[str]] | None:
+    def _read_poses(self) -> tuple[PoseFile, list[str]] | None:
         if self.poses_file is None:
             return None
         if not self.has_times:

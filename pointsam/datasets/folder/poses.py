@@ -15,9 +15,10 @@ from pointsam.base.remote import DataPath
 from pointsam.base.words import counted
 from pointsam.datasets.folder.calibration import PosesEntry, Unit
 from pointsam.datasets.folder.stamps import inferred_unit, microseconds
-from pointsam.datasets.folder.trajectory import Trajectory
+from pointsam.datasets.folder.trajectory import PoseFile
 from pointsam.datasets.kitti.files import text_lines
 from pointsam.geometry.se3 import SE3
+from pointsam.geometry.trajectory import Trajectory
 
 Form = Literal["tum", "kitti", "csv"]
 
@@ -146,7 +147,7 @@ def _of_table(path: DataPath, header: Sequence[str], lines: Sequence[tuple[int, 
 
 def trajectory(
     table: PoseTable, entry: PosesEntry, vehicle_SE3_frame: SE3, times_us: NDArray[np.int64] | None
-) -> tuple[Trajectory, list[str]]:
+) -> tuple[PoseFile, list[str]]:
     """The poses of the vehicle, and what is wrong with their stamps.
 
     Args:
@@ -177,7 +178,7 @@ def trajectory(
     back = vehicle_SE3_frame.inverse()
     rotation = table.rotation[kept]
     position = table.position_m[kept] + rotation @ back.translation_m
-    return Trajectory(str(table.path), t_us[kept], position, rotation @ back.rotation), found
+    return PoseFile(str(table.path), Trajectory(t_us[kept], position, rotation @ back.rotation)), found
 
 
 def _posed(

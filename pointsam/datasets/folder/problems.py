@@ -84,7 +84,7 @@ def _clock(drive: Drive, other: Recording, field: str) -> Iterator[TableProblem]
 def _clock_of_poses(drive: Drive) -> Iterator[TableProblem]:
     if drive.poses is None or not len(drive.reference):
         return
-    key, known = drive.reference.t_us, drive.poses.t_us
+    key, known = drive.reference.t_us, drive.poses.path.t_us
     inside = float(((key >= known[0]) & (key <= known[-1])).mean())
     if inside < _FEW:
         shift = (int(key[0]) - int(known[0])) * 1e-6

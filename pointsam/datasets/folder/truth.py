@@ -12,6 +12,7 @@ from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.datasets.folder.boxes import BoxRow
 from pointsam.datasets.folder.drive import Drive
 from pointsam.datasets.nuscenes.truth import CATEGORIES
+from pointsam.geometry.level import over_ground_mps
 from pointsam.geometry.se3 import SE3
 from pointsam.geometry.tracks import velocities
 from pointsam.taxonomy import NUSCENES, ClassSpec, LabelMapping, Taxonomy
@@ -60,7 +61,7 @@ def boxes_of(drive: Drive, stem: str, frame_id: str, classes: LabelMapping) -> B
 def velocities_of(
     drive: Drive, stem: str, known: Mapping[tuple[str, str], NDArray[np.float64]]
 ) -> NDArray[np.float64] | None:
-    """(M,2) velocities of the boxes of a frame, x and y of the LiDAR frame; None without boxes.
+    """(M,2) velocities of the boxes of a frame along the ground, x and y of the map frame; None without boxes.
 
     Args:
         drive: the drive.
@@ -77,7 +78,7 @@ def velocities_of(
     world_R_lidar = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).rotation
     unknown = np.full(3, np.nan)
     in_world = np.array([known.get((stem, row.track or ""), unknown) for row in rows]).reshape(-1, 3)
-    return (in_world @ world_R_lidar)[:, :2]
+    return over_ground_mps(in_world @ world_R_lidar, sweep.ego_SE3_lidar)
 
 
 def velocities_in(drive: Drive) -> dict[tuple[str, str], NDArray[np.float64]]:

@@ -202,7 +202,9 @@ class RawDrive:
             else:
                 times.append(int(stamps[number]))
                 poses.append(pose)
-        return Trajectory(np.array(times, dtype=np.int64), poses), unused
+        position_m = np.array([pose.translation_m for pose in poses]).reshape(-1, 3)
+        rotation = np.array([pose.rotation for pose in poses]).reshape(-1, 3, 3)
+        return Trajectory(np.array(times, dtype=np.int64), position_m, rotation), unused
 
     @cached_property
     def _tracklets(self) -> Mapping[int, tuple[TrackletBox, ...]] | None:

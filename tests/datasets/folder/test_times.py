@@ -9,9 +9,10 @@ from pointsam.datasets.folder.calibration import PosesEntry
 from pointsam.datasets.folder.poses import read_poses, trajectory
 from pointsam.datasets.folder.recording import by_stamp, problems_of
 from pointsam.datasets.folder.stamps import inferred_unit, microseconds
-from pointsam.datasets.folder.trajectory import Trajectory
+from pointsam.datasets.folder.trajectory import PoseFile
 from pointsam.datasets.kitti.listing import Listing
 from pointsam.geometry.se3 import SE3
+from pointsam.geometry.trajectory import Trajectory
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_names_without_a_unit_or_a_time_are_refused(tmp_path):
 def track(rng, count=20):
     t_us = np.cumsum(rng.integers(30_000, 200_000, count)) + 10**15
     turns = Rotation.from_rotvec(rng.normal(0, 0.4, (count, 3)))
-    return Trajectory("poses", t_us, rng.normal(0, 9, (count, 3)), turns.as_matrix())
+    return Trajectory(t_us, rng.normal(0, 9, (count, 3)), turns.as_matrix())
 
 
 def test_poses_between_two_are_those_of_slerp_and_lines(rng_of):
@@ -104,7 +105,7 @@ def test_motion_goes_on_for_a_moment_beyond_the_ends_and_no_longer(rng_of):
     assert np.allclose(path.at(start - 100_000).translation_m, path.position_m[0] - 100_000 * step)
     for t_us in (start - 300_000, int(path.t_us[-1]) + 300_000):
         with pytest.raises(CalibrationError, match="no pose at"):
-            path.at(t_us)
+            PoseFile("poses", path).at(t_us)
 
 
 TUM = "# stamp tx ty tz qx qy qz qw\n10 1 2 3 0 0 0 1\n\n11.5 2 2 3 0 0 0.6 0.8\n"
@@ -127,7 +128,8 @@ def test_tum_csv_and_kitti_mean_the_same(tmp_path):
 def test_poses_of_another_frame_become_those_of_the_vehicle(tmp_path):
     (tmp_path / "a.txt").write_text(TUM)
     imu = SE3(Rotation.from_euler("z", 90, degrees=True).as_matrix(), np.array([0.5, -1.0, 2.0]))
-    path, problems = trajectory(read_poses(tmp_path / "a.txt"), PosesEntry(time_offset_s=-1), imu, None)
+    found, problems = trajectory(read_poses(tmp_path / "a.txt"), PosesEntry(time_offset_s=-1), imu, None)
+    path = found.path
     assert problems == []
     assert path.t_us.tolist() == [9_000_000, 10_500_000]
     for k, world_SE3_imu in enumerate(
@@ -141,8 +143,8 @@ def test_poses_of_another_frame_become_those_of_the_vehicle(tmp_path):
 def test_unordered_and_double_stamps_of_poses_are_told(tmp_path):
     lines = ["10 1 0 0 0 0 0 1", "12 3 0 0 0 0 0 1", "11 2 0 0 0 0 0 1", "11 9 0 0 0 0 0 1"]
     (tmp_path / "a.txt").write_text("\n".join(lines))
-    path, problems = trajectory(read_poses(tmp_path / "a.txt"), PosesEntry(), SE3.identity(), None)
-    assert path.position_m[:, 0].tolist() == [1, 2, 3]
+    found, problems = trajectory(read_poses(tmp_path / "a.txt"), PosesEntry(), SE3.identity(), None)
+    assert found.path.position_m[:, 0].tolist() == [1, 2, 3]
     assert problems == [
         "1 pose before the one that it follows, first pose 3",
         "1 pose left out: its time is that of another pose",
