@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.labelling.request import evenly
+from pointsam.base.arrays import evenly
 from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.progress import progress
 from pointsam.datasets import read_cloud_frame

@@ -31,6 +31,7 @@ class ExportFrame:
         read_frame: returns cameras and poses.
         read_points: returns (N,4) points: x, y, z in metres, LiDAR frame, and intensity.
         read_masks: returns the masks of the images by camera.
+        detected: boxes of a detector, with their texts as tokens; None without a detector.
         place: sequence and number of the frame in SemanticKITTI's tree, None for other data.
         rect_SE3_lidar: from the LiDAR frame to KITTI's frame of labels, None for other data.
         read_true_boxes: returns ground-truth boxes in the LiDAR frame, None if there are none.
@@ -46,6 +47,7 @@ class ExportFrame:
     rect_SE3_lidar: SE3 | None = None
     read_true_boxes: Callable[[], Boxes | None] = lambda: None
     place: tuple[str, str] | None = None
+    detected: Boxes | None = None
 
     @cached_property
     def frame(self) -> Frame:
