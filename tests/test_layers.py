@@ -17,7 +17,7 @@ LAYERS = (
     ("datasets", "masks", "semantics", "store"),
     ("stages",),
     ("calibration", "checks", "evaluate", "report"),
-    ("export", "synth", "detect"),
+    ("convert", "export", "synth", "detect"),
 )
 """Parts of `pointsam`, from the ground up: each imports from the layers below it only."""
 
@@ -36,8 +36,9 @@ UNITS = {
     "review": {"data", "documents", "made_by", "opened"},
     "robustness": {"labelling", "tasks", "data", "documents", "opened", "stored_masks"},
     "training": {"data", "documents", "opened"},
-    "world": {"engine", "data", "opened", "labelling", "review"},
-    "cli": {"data", "labelling", "review", "robustness", "training", "world"},
+    "conversion": {"engine", "data"},
+    "world": {"engine", "data", "conversion", "opened", "labelling", "review"},
+    "cli": {"data", "conversion", "labelling", "review", "robustness", "training", "world"},
     "cli_mixsup": {"cli"},
 }
 """Parts of `pipelines`, and the other parts that each may import."""

@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "rerun": "rerun-sdk",
     "sklearn": "scikit-learn",
     "upath": "universal-pathlib",
+    "yaml": "pyyaml",
 }
 """Distributions by import name, where the names differ."""
 

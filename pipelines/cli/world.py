@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipelines.cli.convert import LAYOUTS, say_losses
 from pipelines.cli.options import ENGINE_OPTION, shard_of
 from pipelines.cli.output import JSON_OPTION, remark, show
 from pipelines.cli.parameters import PATH, RenamedOption
@@ -40,6 +41,14 @@ from pipelines.cli.parameters import PATH, RenamedOption
     "--rig", default="nuscenes", show_default=True, help="nuscenes (6 cameras, 32 beams) or kitti (1 camera, 64 beams)."
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(LAYOUTS),
+    default="nuscenes",
+    show_default=True,
+    help="Layout of DEST (docs/convert.md).",
+)
 @ENGINE_OPTION
 @click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Process every N-th shard, from I.")
 @click.option("--dry-run", is_flag=True, help="Print the number of frames, hours and bytes; write nothing.")
@@ -53,12 +62,13 @@ def synth(
     scale: float,
     rig: str,
     workers: int | None,
+    form: str,
     engine: str,
     shard: str,
     dry_run: bool,
     json_file: Path | None,
 ) -> None:
-    """Render a synthetic world as a nuScenes root. DEST gets ground truth for every point and pixel.
+    """Render a synthetic world. DEST gets ground truth for every point and pixel.
 
     Running it again continues it. Equal options give equal bytes.
 
@@ -67,7 +77,8 @@ def synth(
     pointsam-label run world --out labels --split val --semantics oracle
     """  # noqa: D301 - click needs the backspace character itself
     from pipelines.world.config import SynthConfig
-    from pipelines.world.render import plan_synth, synthesize
+    from pipelines.world.formats import synthesize_as
+    from pipelines.world.render import plan_synth
     from pointsam.base.runtime import cores
 
     config = SynthConfig(scenes=scenes, frames=frames, seed=seed, preset=preset, scale=scale, rig=rig)
@@ -75,8 +86,10 @@ def synth(
         plan = plan_synth(config, workers or cores())
         show(plan.text(), plan.as_dict(), json_file)
         return
-    made = synthesize(config, dest, workers=workers or cores(), engine=engine, shard=shard_of(shard))
+    made, converted = synthesize_as(config, dest, form, workers or cores(), engine, shard_of(shard))
     show(made.text(), made.as_dict(), json_file)
+    if converted is not None:
+        say_losses(converted)
     if made.frames_left == 0:
         where = shlex.quote(str(dest))
         remark(f"next: pointsam-label run {where} --out labels --split val --semantics oracle", json_file)

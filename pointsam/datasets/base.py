@@ -156,6 +156,20 @@ class HasCategories(Protocol):
 
 
 @runtime_checkable
+class HasTracks(Protocol):
+    """A data set that knows which boxes of a scene are one object."""
+
+    def tracks(self, frame_id: str) -> tuple[str | None, ...] | None:
+        """Name of the object of each of the `boxes`, the same in all frames of a scene, None where it is not known.
+
+        None if the frame has no box labels.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame; what reading the boxes raises.
+        """
+
+
+@runtime_checkable
 class HasKnownClasses(Protocol):
     """A data set that names the classes of its ground truth otherwise than its taxonomy."""
 

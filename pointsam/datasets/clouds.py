@@ -1,4 +1,4 @@
-"""Files of points: raw rows, and point clouds whose header states their columns (.pcd, .ply, .npy)."""
+"""Files of points: raw rows, and point clouds that state their columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import READ_ERRORS, DataPath, FileSource, unreadable
-from pointsam.datasets import npy, pcd, ply
+from pointsam.datasets import las, npy, parquet, pcd, ply
 from pointsam.datasets.columns import row_layout
 from pointsam.datasets.headers import malformed
 
@@ -25,21 +25,25 @@ MOST_BYTES = 512 << 20
 """Largest file that is read as one sweep: 512 MiB are more than thirty million points. Sensors give below a million."""
 HEAD_BYTES = 1 << 16
 """Largest header."""
-SUFFIXES = (".bin", ".pcd", ".ply", ".npy")
+SUFFIXES = (".bin", ".pcd", ".ply", ".npy", ".parquet", ".las")
 """Suffixes of files of points, in small letters; raw rows may have any other."""
 _FORMATS = {".pcd": pcd.header, ".ply": ply.header}
+_TABLES = {".parquet": parquet, ".las": las}
+_OTHERS = {".pcd": pcd, ".ply": ply, ".npy": npy, **_TABLES}
 
 
 def point_source(path: DataPath, columns: tuple[str, ...]) -> PointSource:
     """The source of a file of points, by the suffix of its name.
 
     Args:
-        path: a .pcd, .ply or .npy file; all others are raw rows, as nuScenes' .pcd.bin are.
+        path: a .pcd, .ply, .npy, .parquet or .las file; all others are raw rows, as nuScenes' .pcd.bin are.
         columns: the values of a point in files that do not state them (`row_layout`): raw rows and .npy.
     """
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return NpyPoints(path, columns)
+    if suffix in _TABLES:
+        return TablePoints(path)
     return HeadedPoints(path) if suffix in _FORMATS else RawPoints(path, columns)
 
 
@@ -110,8 +114,8 @@ class RawPoints(StatedPoints):
                 too large.
         """
         raw, layout = self.content(), row_layout(self.layout)
-        for suffix, magic in ((".pcd", pcd.MAGIC), (".ply", ply.MAGIC), (".npy", npy.MAGIC)):
-            if raw.startswith(magic):
+        for suffix, form in _OTHERS.items():
+            if raw.startswith(form.MAGIC):
                 raise DatasetError(
                     "DAT006", f"{self.path}: holds no raw points, but a {suffix} file", f"rename it to end in {suffix}"
                 )
@@ -187,3 +191,41 @@ class HeadedPoints(CloudFile):
 
     def _header(self, head: bytes) -> Header:
         return _FORMATS[self.path.suffix.lower()](head, self.name)
+
+
+@dataclass(frozen=True)
+class TablePoints(CloudFile):
+    """A .parquet or .las file. Its columns are those of `HeadedPoints`, by the same names of fields.
+
+    Args:
+        path: the file.
+    """
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of the file.
+
+        Raises:
+            DatasetError: DAT004 if the file cannot be read, DAT006 if it is another format.
+            BackendError: BCK005 if the package is missing that reads it.
+        """
+        try:
+            with self.open() as stream:
+                names: tuple[str, ...] = _TABLES[self.path.suffix.lower()].columns(stream, self.name)
+                return names
+        except READ_ERRORS as error:
+            raise unreadable("LiDAR file", self.name, error) from error
+
+    def read(self, columns: Sequence[str]) -> NDArray[np.float32]:
+        """(N,len(columns)) values of the file.
+
+        Raises:
+            OSError: if it cannot be read.
+            DatasetError: DAT006 if it is truncated, damaged or too large.
+            BackendError: as `columns`.
+        """
+        raw = self.content()
+        if not set(columns) <= set(self.columns):
+            raise malformed(self.name, f"no column {', '.join(sorted(set(columns) - set(self.columns)))}")
+        values: NDArray[np.float32] = _TABLES[self.path.suffix.lower()].rows(raw, columns, self.name)
+        return values

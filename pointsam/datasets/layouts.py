@@ -25,6 +25,10 @@ _TO_TRACKING = (
     "write each drive as a sequence of KITTI tracking: velodyne/0000/000000.bin, image_02/0000/000000.png, "
     "calib/0000.txt and oxts/0000.txt (docs/own_data.md)"
 )
+_TO_RAW = (
+    "name the folders as the release does (DATE/DATE_drive_0001_sync, and DATE/calib_cam_to_cam.txt beside it), and "
+    "give the folder that holds that of the date (docs/own_data.md)"
+)
 _TO_NUSCENES = "convert it to nuScenes' tables, which have several cameras, poses and times (docs/own_data.md)"
 
 
@@ -64,7 +68,7 @@ LIKE_KITTI = (
 """Layouts that a plug-in recognises as its own and would read wrongly."""
 
 FOREIGN = (
-    Layout("KITTI raw", ("velodyne_points", "oxts/dataformat.txt"), _TO_TRACKING, _DEEPEST),
+    Layout("KITTI raw under other names", ("velodyne_points", "oxts/dataformat.txt"), _TO_RAW, _DEEPEST[1:]),
     Layout("KITTI-360", ("data_3d_raw", "data_2d_raw"), _TO_TRACKING),
     Layout(
         "the Waymo Open Dataset", ("*.tfrecord", "*.tfrecords", "lidar/*.parquet", "camera_image/*.parquet"),
@@ -98,6 +102,12 @@ INCOMPLETE = (
     Layout(
         "KITTI tracking", ("training/image_02", "training/label_02", "testing/image_02", "training/oxts"),
         "unpack data_tracking_velodyne.zip into this root", parts=(("sweeps", "training/velodyne/0000"),),
+    ),
+    Layout(
+        "KITTI raw",
+        ("*_sync/image_02", "*/*_sync/image_02", "*_sync/oxts", "*/*_sync/oxts", "*_sync/tracklet_labels.xml"),
+        "unpack all archives of the drive into this root, and keep the names of their folders; the root holds the "
+        "folder of the date", parts=(("sweeps", "2011_09_26/2011_09_26_drive_0001_sync/velodyne_points"),),
     ),
     Layout(
         "KITTI object", ("training/image_2", "training/label_2", "training/calib", "testing/image_2"),

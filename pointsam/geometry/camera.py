@@ -1,14 +1,25 @@
-"""The pinhole camera with optional Brown-Conrady distortion."""
+"""Cameras: a camera matrix, and a lens that may distort."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
 from pointsam.base.errors import CalibrationError
+from pointsam.geometry.lens import Brown, Fisheye, Lens
+
+LensModel = Literal["brown", "fisheye"]
+
+COEFFICIENTS: Mapping[str, tuple[int, ...]] = MappingProxyType({"brown": (0, 4, 5, 8), "fisheye": (4,)})
+"""Numbers of coefficients that each lens model may have; () is a lens that does not distort."""
+_NAMES = {"brown": "k1, k2, p1, p2[, k3[, k4, k5, k6]]", "fisheye": "k1, k2, k3, k4"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,16 +30,21 @@ class PinholeCamera:
         K: (3,3) float64 camera matrix in pixels, K[2] = (0, 0, 1).
         width_px: image width.
         height_px: image height.
-        distortion: () for none, else OpenCV's (k1, k2, p1, p2[, k3]).
+        distortion: () for none, else coefficients as in OpenCV: k1, k2, p1, p2[, k3[, k4, k5, k6]] of "brown", k1, k2,
+            k3, k4 of "fisheye".
+        lens: "brown" (Brown-Conrady; a pinhole without coefficients) or "fisheye" (Kannala-Brandt, equidistant with
+            coefficients of 0).
 
     Raises:
-        CalibrationError: CAL002 on a focal length that is not positive, an empty image or a malformed matrix.
+        CalibrationError: CAL002 on a focal length that is not positive, an empty image, a malformed matrix, or
+            coefficients that the lens model does not have.
     """
 
     K: NDArray[np.float64]
     width_px: int
     height_px: int
     distortion: tuple[float, ...] = ()
+    lens: LensModel = "brown"
 
     def __post_init__(self) -> None:
         try:
@@ -49,14 +65,26 @@ class PinholeCamera:
             raise CalibrationError(
                 "CAL002", f"image of {self.width_px} x {self.height_px} px", "give width and height in pixels"
             )
-        if len(self.distortion) not in (0, 4, 5) or not np.isfinite(self.distortion).all():
-            raise CalibrationError(
-                "CAL002",
-                f"distortion must be () or (k1, k2, p1, p2[, k3]), got {self.distortion}",
-                "rectify images of other lens models first",
-            )
+        self._check_lens()
         K.setflags(write=False)
         object.__setattr__(self, "K", K)
+
+    def _check_lens(self) -> None:
+        if self.lens not in COEFFICIENTS:
+            raise CalibrationError("CAL002", f"no lens model {self.lens!r}", "write brown or fisheye")
+        if len(self.distortion) not in COEFFICIENTS[self.lens] or not np.isfinite(self.distortion).all():
+            raise CalibrationError(
+                "CAL002",
+                f"a {self.lens} lens has the coefficients {_NAMES[self.lens]}, got {self.distortion}",
+                "write them in OpenCV's order; rectify images of other lens models first",
+            )
+
+    @cached_property
+    def model(self) -> Lens | None:
+        """The lens model; None for a pinhole."""
+        if self.lens == "fisheye":
+            return Fisheye(self.distortion)
+        return Brown(self.distortion) if self.distortion else None
 
     def project(self, xyz_cam_m: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixels and depths of points.
@@ -65,33 +93,34 @@ class PinholeCamera:
             xyz_cam_m: (N,3) points in the camera frame, metres.
 
         Returns:
-            uv_px: (N,2) float64, NaN where the depth is not positive; depth_m: (N,) float64, z of the camera frame.
+            uv_px: (N,2) float64, NaN where the depth is not positive or the lens model ends; depth_m: (N,) float64, z
+            of the camera frame.
 
-        Source: docs/method.md A.5; distortion as in OpenCV's calib3d.
+        Source: docs/method.md A.5, docs/cameras.md.
         """
         xyz = np.asarray(xyz_cam_m, dtype=np.float64)
         depth = xyz[:, 2]
         xy = np.full((len(xyz), 2), np.nan)
         np.divide(xyz[:, :2], depth[:, None], out=xy, where=depth[:, None] > 0)
-        if self.distortion:
-            xy = self._distort(xy)
+        if self.model is not None:
+            xy = self.model.distorted(xy)
         uv = xy @ self.K[:2, :2].T + self.K[:2, 2]
         return uv, depth
 
-    def _distort(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        k1, k2, p1, p2 = self.distortion[:4]
-        k3 = self.distortion[4] if len(self.distortion) == 5 else 0.0
-        x, y = xy[:, 0], xy[:, 1]
-        r2 = x * x + y * y
-        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-        # Beyond its first extremum the radial polynomial maps rays outside the field of view back into the image.
-        extrema = np.roots([7 * k3, 5 * k2, 3 * k1, 1])
-        limit = min((t.real for t in extrema if t.real > 0 and abs(t.imag) < 1e-9 * abs(t)), default=np.inf)
-        radial = np.where(r2 < limit, radial, np.nan)
-        return np.stack(
-            [
-                x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-                y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
-            ],
-            axis=1,
-        )
+    def rays(self, uv_px: FloatArray) -> NDArray[np.float64]:
+        """Directions that pixels see: the inverse of `project`.
+
+        Args:
+            uv_px: (N,2) column and row of any places, inside the image or not.
+
+        Returns:
+            (N,3) float64 unit vectors in the camera frame, NaN for a place that no ray reaches.
+        """
+        uv = np.asarray(uv_px, dtype=np.float64)
+        xy: NDArray[np.float64] = np.subtract(uv, self.K[:2, 2]) @ np.linalg.inv(self.K[:2, :2]).T
+        if self.model is not None:
+            xy = self.model.undistorted(xy)
+        rays = np.column_stack([xy, np.ones(len(xy))])
+        rays[np.isnan(xy).any(axis=1)] = np.nan
+        unit: NDArray[np.float64] = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+        return unit

@@ -7,7 +7,7 @@ from pointsam.base.plugins import find, load, names, plugins
 
 
 def test_built_in_plug_ins_belong_to_this_distribution():
-    assert names("datasets") == ("kitti", "kitti_tracking", "nuscenes", "semantickitti")
+    assert names("datasets") == ("folder", "kitti", "kitti_raw", "kitti_tracking", "nuscenes", "semantickitti")
     assert {plugin.distribution for plugin in plugins("exporters")} == {"pointsam"}
 
 

@@ -23,7 +23,7 @@ def root(tmp_path):
 
 
 FOREIGN_ROOTS = {
-    "KITTI raw": "2011_09_26/2011_09_26_drive_0001_sync/velodyne_points/data/0000000000.bin",
+    "KITTI raw under other names": "2011_09_26/2011_09_26_drive_0001_sync/velodyne_points/data/0000000000.bin",
     "KITTI-360": "data_3d_raw/2013_05_28_drive_0000_sync/velodyne_points/data/0000000000.bin",
     "the Waymo Open Dataset": "training/segment-1_with_camera_labels.tfrecord",
     "Argoverse 2": "val/7fab/sensors/lidar/315.feather",
@@ -78,6 +78,7 @@ def test_waymo_in_kittis_layout_is_refused_unless_it_is_named(root, sign):
 
 INCOMPLETE_ROOTS = {
     "KITTI tracking": "training/image_02/0000/000000.png",
+    "KITTI raw": "2011_09_26/2011_09_26_drive_0001_sync/image_02/data/0000000000.png",
     "KITTI object": "training/image_2/000000.png",
     "KITTI odometry": "sequences/00/calib.txt",
     "nuScenes": "samples/LIDAR_TOP/a.pcd.bin",

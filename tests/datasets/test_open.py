@@ -49,7 +49,7 @@ def test_an_unknown_name_is_DAT002_and_lists_the_known(tmp_path):
     with pytest.raises(DatasetError, match="'waymo2'") as raised:
         open_dataset(tmp_path, "waymo2")
     assert raised.value.code == "DAT002"
-    assert "kitti, kitti_tracking, nuscenes" in raised.value.hint
+    assert "kitti, kitti_raw, kitti_tracking, nuscenes" in raised.value.hint
 
 
 def test_a_version_of_kitti_is_refused(tiny_kitti):

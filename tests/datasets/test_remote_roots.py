@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.folder_root import make_folder
 from helpers.nuscenes_root import make_root, write_table
 from helpers.semantic_root import make_semantic
 from helpers.stores import upload
@@ -69,7 +70,7 @@ def labelled(root):
     return root
 
 
-@pytest.fixture(params=["kitti", "kitti_tracking", "semantickitti", "nuscenes"])
+@pytest.fixture(params=["folder", "kitti", "kitti_tracking", "semantickitti", "nuscenes"])
 def kind(request):
     return request.param
 
@@ -81,6 +82,10 @@ def root(kind, tmp_path, request):
         (root / "ImageSets").mkdir()
         (root / "ImageSets" / "mine.txt").write_text("000001\n")
         return root
+    if kind == "folder":
+        make_folder(tmp_path / "f", drives=("a", "b"), frames=2, lidars=("top", "side"), points=50)
+        (tmp_path / "f" / "splits.json").write_text('{"mine": ["b"]}')
+        return tmp_path / "f"
     if kind == "kitti_tracking":
         made = make_tracking(tmp_path / "t").root
         (made / "ImageSets").mkdir()

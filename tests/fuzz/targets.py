@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from helpers.cloud_files import COLUMNS, FILES, ROWS
+from helpers.folder_root import make_folder
 from helpers.kitti_root import make_kitti
 from helpers.masks import write_masks
 from helpers.nuscenes_root import make_root
@@ -20,11 +23,14 @@ from helpers.store_samples import fill, open_run
 from helpers.tracking_root import make_tracking
 from PIL import Image
 
+from pointsam.base.document import json_object
 from pointsam.datasets import open_dataset, read_frame
+from pointsam.datasets.folder.calibration import read_calibration
 from pointsam.datasets.io import ImageFile, encoded_image, image_size, point_source, read_image
 from pointsam.datasets.points import read_frame_points
 
 VERSION = "v1.0-mini"
+TEXTS = (".yaml", ".json", ".txt", ".csv")
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,9 @@ def clouds(folder):
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     np.save(folder / "a.npy", ROWS)
-    paths = [Path(str(frame.sweep.source.path)), *(folder / name for name in contents), folder / "a.npy"]
+    pq.write_table(pa.table(dict(zip(COLUMNS, ROWS.T, strict=True))), folder / "a.parquet")
+    others = ["a.npy", "a.parquet", *_las(folder / "a.las")]
+    paths = [Path(str(frame.sweep.source.path)), *(folder / name for name in (*contents, *others))]
     sources = {path: point_source(path, COLUMNS) for path in paths}
 
     def points(source):
@@ -119,6 +127,18 @@ def clouds(folder):
         return read_frame_points(swept, intensity=True)
 
     return Target(paths, _each(sources, (points,)))
+
+
+def _las(path):
+    """Name of a LAS file that is written; none without the package that writes it."""
+    try:
+        import laspy
+    except ImportError:
+        return ()
+    data = laspy.LasData(laspy.LasHeader(point_format=3, version="1.2"))
+    data.x, data.y, data.z = np.nan_to_num(ROWS[:, :3].astype(float)).T
+    data.write(str(path))
+    return (path.name,)
 
 
 def _compressed():
@@ -135,6 +155,22 @@ def _compressed():
 def kitti_tracking(folder):
     made = make_tracking(folder / "root")
     return Target([made.path("calib"), made.path("label_02"), made.path("oxts")], _all_of(folder / "root"))
+
+
+def folders(folder):
+    """Plain folders: the calibration as YAML and as JSON, poses, times and boxes of all kinds."""
+    roots = {name: folder / name for name in ("tum", "csv", "kitti")}
+    make_folder(roots["tum"], frames=2, points=9, cameras=("front",))
+    make_folder(roots["csv"], frames=2, points=9, cameras=("front",), poses="csv", boxes="openlabel")
+    make_folder(roots["kitti"], frames=2, points=9, cameras=("front",), poses="kitti", boxes="kitti", match="index")
+    (roots["kitti"] / "times.txt").write_text("0.0\n0.1\n")
+    values = json_object(read_calibration(roots["csv"] / "calibration.yaml"))
+    del values["path"]
+    (roots["csv"] / "calibration.yaml").unlink()
+    (roots["csv"] / "calibration.json").write_text(json.dumps(values))
+    texts = [path for root in roots.values() for path in sorted(root.rglob("*")) if path.suffix in TEXTS]
+    readers = [_all_of(root, "folder") for root in roots.values()]
+    return Target(texts, lambda: [read() for read in readers])
 
 
 def coco_sets(folder):
@@ -460,6 +496,7 @@ TARGETS = {
     "SemanticKITTI": semantic_kitti,
     "clouds": clouds,
     "KITTI tracking": kitti_tracking,
+    "folders": folders,
     "images": images,
     "COCO sets": coco_sets,
     "masks": masks,

@@ -1,6 +1,8 @@
-"""KITTI: object detection, tracking, and SemanticKITTI on the odometry sequences."""
+"""KITTI: object detection, tracking, raw drives, and SemanticKITTI on the odometry sequences."""
 
 from __future__ import annotations
+
+import re
 
 from pointsam.base.remote import DataPath, names_in
 from pointsam.datasets.base import Dataset, DatasetPlugin
@@ -57,7 +59,35 @@ def _open_sequences(root: DataPath, _version: str | None, columns: tuple[str, ..
     return SemanticKitti(root, columns)
 
 
+def drives_of(root: DataPath) -> tuple[list[DataPath], list[DataPath]]:
+    """Folders of the drives of a KITTI raw root: the synchronised ones, and those that are not (_extract).
+
+    The root holds folders of dates, or is one. A drive is DATE_drive_NNNN_sync, in the folder of its date.
+    """
+    found: dict[str, list[DataPath]] = {"_sync": [], "_extract": []}
+    for date in (root, *(root / name for name in folders_in(root) if _DATE.fullmatch(name))):
+        for name in folders_in(date):
+            drive = _DRIVE.fullmatch(name)
+            if drive and _is_raw(date, date / name):
+                found[drive[1]].append(date / name)
+    return found["_sync"], found["_extract"]
+
+
+def _is_raw(date: DataPath, drive: DataPath) -> bool:
+    """Whether a folder is a drive of KITTI raw; KITTI-360 names folders of sweeps alike and has only these there."""
+    beside = (date / "calib_velo_to_cam.txt", drive / "oxts", drive / "image_02", drive / "image_03")
+    return (drive / "velodyne_points").is_dir() and any(path.exists() for path in beside)
+
+
+def _open_raw(root: DataPath, _version: str | None, columns: tuple[str, ...] | None = None) -> Dataset:
+    from pointsam.datasets.kitti.raw import KittiRaw
+
+    return KittiRaw(root, columns)
+
+
 _OPTIONS = ("columns",)
+_DATE = re.compile(r"\d{4}_\d{2}_\d{2}")
+_DRIVE = re.compile(_DATE.pattern + r"_drive_\d+(_sync|_extract)")
 
 OBJECTS = DatasetPlugin(KITTI, "training/velodyne or testing/velodyne", _has_objects, _open_objects, options=_OPTIONS)
 TRACKING = DatasetPlugin(
@@ -65,6 +95,13 @@ TRACKING = DatasetPlugin(
     "training/velodyne/SEQUENCE",
     lambda root: bool(tracking_parts(root)),
     _open_tracking,
+    options=_OPTIONS,
+)
+RAW = DatasetPlugin(
+    KITTI,
+    "DATE/DATE_drive_0001_sync/velodyne_points",
+    lambda root: any(drives_of(root)),
+    _open_raw,
     options=_OPTIONS,
 )
 SEQUENCES = DatasetPlugin(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ _RECTIFICATION = ("R0_rect", "R_rect")
 _MOUNTING = ("Tr_velo_to_cam", "Tr_velo_cam", "Tr")
 _PROJECTION = ("P2",)
 _IMU = ("Tr_imu_to_velo", "Tr_imu_velo")
-_KEYS = frozenset({*_RECTIFICATION, *_MOUNTING, *_PROJECTION, *_IMU})
+_KEYS = (*_RECTIFICATION, *_MOUNTING, *_PROJECTION, *_IMU)
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -42,38 +43,40 @@ _MARKS = (
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """One frame's calibration.
+    """The calibration of one camera.
 
     Args:
-        path: file of the calibration.
-        P2_px: (3,4) float64 projection from the rectified frame (the frame of labels) into camera 2.
+        path: file of the projection.
+        P_px: (3,4) float64 projection from the rectified frame (the frame of labels) into the camera.
         rect_SE3_lidar: from the LiDAR frame to the rectified frame, R0_rect Tr_velo_to_cam.
         lidar_SE3_imu: from the frame of the inertial unit to the LiDAR frame; None if it was not asked for.
+        key: name of the projection in its file.
     """
 
     path: DataPath
-    P2_px: NDArray[np.float64]
+    P_px: NDArray[np.float64]
     rect_SE3_lidar: SE3
     lidar_SE3_imu: SE3 | None = None
+    key: str = _PROJECTION[0]
 
     def camera(self, width_px: int, height_px: int) -> PinholeCamera:
-        """Camera 2.
+        """The camera.
 
         Raises:
-            CalibrationError: CAL002 naming the file, if P2 is not of a pinhole camera.
+            CalibrationError: CAL002 naming the file, if the projection is not of a pinhole camera.
         """
         try:
-            return PinholeCamera(self.P2_px[:, :3], width_px, height_px)
+            return PinholeCamera(self.P_px[:, :3], width_px, height_px)
         except CalibrationError as error:
-            raise CalibrationError(error.code, f"{self.path}, P2: {error.message}", error.hint) from error
+            raise CalibrationError(error.code, f"{self.path}, {self.key}: {error.message}", error.hint) from error
 
     def cam_SE3_lidar(self, camera: PinholeCamera) -> SE3:
-        """From the LiDAR frame to camera 2: P2 = K [I | t], and t is the offset of camera 2 from camera 0."""
-        offset_m = np.linalg.solve(camera.K, self.P2_px[:, 3])
+        """From the LiDAR frame to the camera: P = K [I | t], and t is the offset of the camera from camera 0."""
+        offset_m = np.linalg.solve(camera.K, self.P_px[:, 3])
         return SE3(np.eye(3), offset_m) @ self.rect_SE3_lidar
 
     def view(self, name: str, image: ImageFile, sweep: Sweep) -> CameraView:
-        """An image of camera 2 with the time and the pose of a sweep; the ego frame is the LiDAR frame.
+        """An image of the camera with the time and the pose of a sweep; the ego frame is the LiDAR frame.
 
         Raises:
             DatasetError: DAT004 if the image is missing, DAT005 if it has no readable header.
@@ -97,24 +100,35 @@ def read_calibration(path: DataPath, imu: bool = False) -> Calibration:
         CalibrationError: naming file and key: CAL003 on a missing key, a wrong number of values or a value that is
             not a finite number, or two different lines of one key, CAL001 on an invalid rotation.
     """
+    values = read_values(path, _KEYS)
+    if "Tr" in values:
+        values.setdefault(_RECTIFICATION[0], ["1", "0", "0", "0", "1", "0", "0", "0", "1"])
+    projection = matrix_of(path, values, _PROJECTION, (3, 4))
+    rectification = rigid(path, _RECTIFICATION[0], matrix_of(path, values, _RECTIFICATION, (3, 3)), np.zeros(3))
+    mounting = matrix_of(path, values, _MOUNTING, (3, 4))
+    cam0_SE3_lidar = rigid(path, _MOUNTING[0], mounting[:, :3], mounting[:, 3])
+    lidar_SE3_imu = None
+    if imu:
+        of_imu = matrix_of(path, values, _IMU, (3, 4))
+        lidar_SE3_imu = rigid(path, _IMU[0], of_imu[:, :3], of_imu[:, 3])
+    return Calibration(path, projection, rectification @ cam0_SE3_lidar, lidar_SE3_imu)
+
+
+def read_values(path: DataPath, keys: Collection[str]) -> dict[str, list[str]]:
+    """The words behind some keys of a calibration file, of those that it has.
+
+    Raises:
+        DatasetError: DAT004 if the file is missing.
+        CalibrationError: CAL003 naming file and key on two different lines of one key.
+    """
     values: dict[str, list[str]] = {}
     for line in text_lines(path, "calibration file"):
-        key, *numbers = line.replace(":", " ", 1).split() or [""]
-        if key in _KEYS and values.setdefault(key, numbers) != numbers:
+        key, *words = line.replace(":", " ", 1).split() or [""]
+        if key in keys and values.setdefault(key, words) != words:
             raise CalibrationError(
                 "CAL003", f"{path}: two lines with key {key} and different values", "keep the right one"
             )
-    if "Tr" in values:
-        values.setdefault(_RECTIFICATION[0], ["1", "0", "0", "0", "1", "0", "0", "0", "1"])
-    projection = _matrix(path, values, _PROJECTION, (3, 4))
-    rectification = _rigid(path, _RECTIFICATION[0], _matrix(path, values, _RECTIFICATION, (3, 3)), np.zeros(3))
-    mounting = _matrix(path, values, _MOUNTING, (3, 4))
-    cam0_SE3_lidar = _rigid(path, _MOUNTING[0], mounting[:, :3], mounting[:, 3])
-    lidar_SE3_imu = None
-    if imu:
-        of_imu = _matrix(path, values, _IMU, (3, 4))
-        lidar_SE3_imu = _rigid(path, _IMU[0], of_imu[:, :3], of_imu[:, 3])
-    return Calibration(path, projection, rectification @ cam0_SE3_lidar, lidar_SE3_imu)
+    return values
 
 
 def read_plane(path: DataPath) -> tuple[float, float, float, float]:
@@ -133,7 +147,9 @@ def read_plane(path: DataPath) -> tuple[float, float, float, float]:
     return a, b, c, d
 
 
-def sweep_at(path: DataPath, columns: tuple[str, ...], t_us: int, world_SE3_ego: SE3) -> Sweep:
+def sweep_at(
+    path: DataPath, columns: tuple[str, ...], t_us: int, world_SE3_ego: SE3, motion_compensated: bool = True
+) -> Sweep:
     """A sweep of the LiDAR, whose frame is the ego frame.
 
     Args:
@@ -141,8 +157,10 @@ def sweep_at(path: DataPath, columns: tuple[str, ...], t_us: int, world_SE3_ego:
         columns: names of all values of a point.
         t_us: its time.
         world_SE3_ego: pose of the LiDAR.
+        motion_compensated: as in `Sweep`.
     """
-    return Sweep(point_source(path, columns), t_us, SE3.identity(), world_SE3_ego, RING_GAP_RAD, LIDAR)
+    source = point_source(path, columns)
+    return Sweep(source, t_us, SE3.identity(), world_SE3_ego, RING_GAP_RAD, LIDAR, motion_compensated)
 
 
 def text_lines(path: DataPath, what: str) -> list[str]:
@@ -164,9 +182,20 @@ def text_lines(path: DataPath, what: str) -> list[str]:
     return [line.strip() for line in content.decode(encoding, errors="replace").splitlines()]
 
 
-def _matrix(
-    path: DataPath, values: dict[str, list[str]], names: tuple[str, ...], shape: tuple[int, int]
+def matrix_of(
+    path: DataPath, values: Mapping[str, list[str]], names: tuple[str, ...], shape: tuple[int, int]
 ) -> NDArray[np.float64]:
+    """The matrix of the first of some keys that a calibration file has.
+
+    Args:
+        path: the file, for errors.
+        values: its words by key.
+        names: the keys.
+        shape: rows and columns of the matrix.
+
+    Raises:
+        CalibrationError: CAL003 naming file and key if it has none of the keys, or not so many finite numbers.
+    """
     name = next((name for name in names if name in values), None)
     hint = f"a calibration file has a line '{names[0]}:' with {shape[0] * shape[1]} numbers"
     if name is None:
@@ -182,7 +211,12 @@ def _matrix(
     return numbers.reshape(shape)
 
 
-def _rigid(path: DataPath, name: str, rotation: NDArray[np.float64], translation_m: NDArray[np.float64]) -> SE3:
+def rigid(path: DataPath, name: str, rotation: NDArray[np.float64], translation_m: NDArray[np.float64]) -> SE3:
+    """A transform of a calibration file.
+
+    Raises:
+        CalibrationError: CAL001 naming file and key on an invalid rotation.
+    """
     try:
         return SE3(rotation, translation_m)
     except CalibrationError as error:

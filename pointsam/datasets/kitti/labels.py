@@ -149,6 +149,11 @@ class SequenceLabels:
         return tuple(self._rows.get(number, ()))
 
 
+def kind_of(name: str) -> str:
+    """KITTI's type of a name in any letter case; any other name as it is."""
+    return _KIND.get(name.lower(), name)
+
+
 def unknown_kinds(rows: Iterable[LabelRow]) -> Counter[str]:
     """Number of objects of each type that KITTI does not have."""
     return Counter(row.kind for row in rows if not row.is_known)

@@ -173,6 +173,19 @@ class KittiTracking(LabelledByRows):
         in_world = np.array([sequence.velocity(stem, row) for row in rows if not row.is_region]).reshape(-1, 3)
         return (in_world @ world_R_lidar)[:, :2]
 
+    def tracks(self, frame_id: str) -> tuple[str | None, ...] | None:
+        """Track of each of the boxes; None for one whose track is not the only one of its number in the frame.
+
+        Raises:
+            DatasetError: as `label_rows`.
+        """
+        rows = self.label_rows(frame_id)
+        if rows is None:
+            return None
+        count = Counter(row.track for row in rows)
+        boxes = (row for row in rows if not row.is_region)
+        return tuple(str(row.track) if row.track >= 0 and count[row.track] == 1 else None for row in boxes)
+
     def table_problems(self) -> Iterator[TableProblem]:
         """Sweeps of kinds that are not read."""
         return unread_sweeps((one.sweeps, one.images) for one in self._sequences.values())

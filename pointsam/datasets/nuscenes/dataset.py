@@ -19,12 +19,14 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.paths import require_name
 from pointsam.base.remote import DataPath, data_path
 from pointsam.datasets.base import TableProblem
+from pointsam.datasets.nuscenes import schema
 from pointsam.datasets.nuscenes.annotations import VISIBILITY
 from pointsam.datasets.nuscenes.exposures import COLUMNS, Exposures
 from pointsam.datasets.nuscenes.index import open_index
 from pointsam.datasets.nuscenes.lidars import LIDAR
 from pointsam.datasets.nuscenes.splits import SPLITS, own_splits, split_scenes
 from pointsam.datasets.nuscenes.table_problems import table_problems, unknown_categories
+from pointsam.datasets.nuscenes.tables import read_rows
 from pointsam.datasets.nuscenes.truth import (
     CATEGORIES,
     labels_of_sweeps,
@@ -197,6 +199,17 @@ class NuScenes:
         in_world: NDArray[np.float64] = self._index.numbers("boxes", "velocity")[self._box_rows(frame_id)]
         return over_ground_mps(in_world @ world_R_lidar, sweep.ego_SE3_lidar)
 
+    def tracks(self, frame_id: str) -> tuple[str, ...] | None:
+        """instance_token of each of the boxes.
+
+        Raises:
+            DatasetError: DAT010 on an unknown token, DAT004 or DAT011 if the table cannot be read again.
+        """
+        if not self._index.num_rows("boxes"):
+            return None
+        tokens = self._index.strings("boxes", "token")[self._box_rows(frame_id)].to_pylist()
+        return tuple(self._instance_of[token] for token in tokens)
+
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps of each LiDAR before its key sweep, LiDAR by LiDAR, each latest first.
 
@@ -297,6 +310,12 @@ class NuScenes:
                 f"restore its row with is_key_frame, or leave the frame out{others}",
             )
         return rows
+
+    @cached_property
+    def _instance_of(self) -> dict[str, str]:
+        """instance_token of every annotation; the index has no need of it."""
+        rows = read_rows(self.root / self.version, "sample_annotation", schema.SampleAnnotation)
+        return {row.token: row.instance_token for row in rows}
 
     @cached_property
     def _lidar_tokens(self) -> dict[int, str]:

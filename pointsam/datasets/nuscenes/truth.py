@@ -50,7 +50,7 @@ STUFF = frozenset(
 )
 """Categories that are certainly no object. All others (noise, animals, strollers, the ego vehicle, ...) are void."""
 
-_NOISE = frozenset(
+NOISE = frozenset(
     {
         "animal",
         "human.pedestrian.personal_mobility",
@@ -77,7 +77,7 @@ _NO_PACK = "unpack the label pack into the root, or remove its table (panoptic.j
 
 def is_known(category: str) -> bool:
     """Whether a category is one of nuScenes, whatever its case."""
-    return CATEGORIES.lists(category) or category.lower() in STUFF | _NOISE
+    return CATEGORIES.lists(category) or category.lower() in STUFF | NOISE
 
 
 def labels_of_sweeps(

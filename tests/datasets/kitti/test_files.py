@@ -26,7 +26,7 @@ def calib_file(tmp_path):
 @pytest.mark.parametrize("colon", [":", ""])
 def test_keys_may_end_in_a_colon_or_not(calib_file, colon):
     calibration = read_calibration(calib_file(colon))
-    assert calibration.P2_px.tolist() == [[700, 0, 600, 45], [0, 700, 180, -0.3], [0, 0, 1, 0.005]]
+    assert calibration.P_px.tolist() == [[700, 0, 600, 45], [0, 700, 180, -0.3], [0, 0, 1, 0.005]]
     assert calibration.rect_SE3_lidar.translation_m.tolist() == [0, -0.1, -0.3]
 
 

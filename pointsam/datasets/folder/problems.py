@@ -1,0 +1,104 @@
+"""What is wrong with the times of a drive: clocks that differ, and times that are missing, double or unordered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.words import counted
+from pointsam.datasets.base import TableProblem
+from pointsam.datasets.folder.drive import CLOUDS_IN, IMAGES_IN, Drive
+from pointsam.datasets.folder.recording import Recording, problems_of
+
+STAMPS, CLOCKS = "file-times", "clocks"
+"""Ids of rules."""
+_FEW, _MANY = 0.5, 0.8
+_HOLE = 2.5
+"""Steps that are so many times the usual one leave out a file."""
+
+
+def problems_of_drives(drives: Iterable[Drive]) -> Iterator[TableProblem]:
+    """The problems of all drives; what cannot be read is reported where it is used."""
+    for drive in drives:
+        try:
+            yield from _of_drive(drive)
+        except (DatasetError, CalibrationError) as error:
+            yield TableProblem(STAMPS, str(drive.folder), f"[{error.code}] {error.message}")
+
+
+def _of_drive(drive: Drive) -> Iterator[TableProblem]:
+    sensors = [
+        *((CLOUDS_IN, f"lidars.{name}", name) for name in drive.lidars),
+        *((IMAGES_IN, f"cameras.{name}", name) for name in drive.calibration.cameras),
+    ]
+    for kind, _, name in sensors:
+        recording = drive.recording(kind, name)
+        where = str(recording.listing.folder)
+        if not len(recording):
+            yield TableProblem(STAMPS, where, f"no file is there{recording.listing.instead()}")
+        for what in (*problems_of(recording), *_holes(recording)):
+            yield TableProblem(STAMPS, where, what)
+    for what in drive.pose_problems:
+        yield TableProblem(STAMPS, str(drive.poses_file), what)
+    if drive.calibration.files.match == "stamp":
+        for kind, field, name in sensors[1:]:
+            yield from _clock(drive, drive.recording(kind, name), field)
+    yield from _clock_of_poses(drive)
+
+
+def _holes(recording: Recording) -> Iterator[str]:
+    """Gaps between the files of a sensor."""
+    step = np.diff(recording.t_us) * 1e-6
+    usual = float(np.median(step)) if len(step) > 1 else 0.0
+    holes = np.flatnonzero(step > _HOLE * usual) if usual > 0 else np.zeros(0, dtype=np.int64)
+    if len(holes):
+        worst = int(holes[np.argmax(step[holes])])
+        yield (
+            f"{counted(len(holes), 'gap')} in its times, the longest of {step[worst]:.3g} s after "
+            f"{recording.stems[worst]!r}; {usual:.3g} s is usual"
+        )
+
+
+def _clock(drive: Drive, other: Recording, field: str) -> Iterator[TableProblem]:
+    """A sensor most of whose files fit no sweep of the reference LiDAR, although they would with another clock."""
+    key, tolerance_us = drive.reference.t_us, round(drive.calibration.files.tolerance_s * 1e6)
+    if not len(key) or not len(other):
+        return
+    near = _fitting(key, other.t_us, tolerance_us)
+    if near >= _FEW:
+        return
+    shift = int(key[0] - other.t_us[0])
+    shifted = _fitting(key, other.t_us + shift, tolerance_us)
+    what = f"{near:.0%} of {counted(len(key), 'sweep')} have a file of {other.sensor} within {tolerance_us * 1e-6:g} s"
+    if shifted >= _MANY:
+        what += (
+            f"; {shifted:.0%} would if its times were {shift * 1e-6:+.6g} s later: its clock is probably another one "
+            f"({field}.time_offset_s)"
+        )
+    yield TableProblem(CLOCKS, str(other.listing.folder), what)
+
+
+def _clock_of_poses(drive: Drive) -> Iterator[TableProblem]:
+    if drive.poses is None or not len(drive.reference):
+        return
+    key, known = drive.reference.t_us, drive.poses.t_us
+    inside = float(((key >= known[0]) & (key <= known[-1])).mean())
+    if inside < _FEW:
+        shift = (int(key[0]) - int(known[0])) * 1e-6
+        yield TableProblem(
+            CLOCKS,
+            str(drive.poses_file),
+            f"poses are from {known[0] * 1e-6:.6f} to {known[-1] * 1e-6:.6f} s, sweeps from {key[0] * 1e-6:.6f} to "
+            f"{key[-1] * 1e-6:.6f} s: {inside:.0%} of them have a pose. The first would be at the first sweep with "
+            f"poses.time_offset_s {shift:+.6g}",
+        )
+
+
+def _fitting(key_us: NDArray[np.int64], other_us: NDArray[np.int64], tolerance_us: int) -> float:
+    """Fraction of times that another time is near."""
+    at = np.clip(np.searchsorted(other_us, key_us), 1, max(len(other_us) - 1, 1))
+    ends = np.stack([other_us[np.minimum(at - 1, len(other_us) - 1)], other_us[np.minimum(at, len(other_us) - 1)]])
+    return float((np.abs(ends - key_us).min(axis=0) <= tolerance_us).mean())

@@ -1,0 +1,312 @@
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers.folder_root import (
+    CAMERA_LATE_US,
+    LIDARS,
+    PERIOD_US,
+    START_US,
+    cars,
+    make_folder,
+    pose,
+)
+
+from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.datasets import open_dataset
+from pointsam.datasets.base import HasClouds, HasDevkitVersion, HasUnknownClasses
+from pointsam.datasets.folder.dataset import Folder
+from pointsam.datasets.io import read_image
+from pointsam.datasets.points import read_frame_points
+from pointsam.geometry.boxes import count_points
+from pointsam.geometry.projection import project
+from pointsam.types import RollingShutter
+
+
+def rendered(tmp_path, **options):
+    make_folder(tmp_path, **options)
+    return open_dataset(tmp_path)
+
+
+def same_pose(one, other, tolerance=1e-5):
+    assert np.allclose(one.rotation, other.rotation, atol=tolerance)
+    assert np.allclose(one.translation_m, other.translation_m, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"unit": "ns", "poses": "csv", "suffix": ".npy", "boxes_frame": "vehicle"},
+        {"unit": "s", "poses": "kitti", "suffix": ".ply", "boxes": "kitti"},
+        {"unit": "ms", "boxes": "openlabel", "boxes_frame": "top"},
+        {"match": "index", "poses": "kitti"},
+        {"lidars": ("top", "side"), "boxes": "openlabel"},
+    ],
+    ids=["tum", "csv", "kitti", "openlabel", "index", "two lidars"],
+)
+def test_every_form_of_a_drive_gives_the_same_frames(tmp_path, options):
+    data = rendered(tmp_path, frames=3, **options)
+    frame_ids = data.frame_ids()
+    assert len(frame_ids) == 3
+    frame = data.frame(frame_ids[1])
+    index = options.get("match") == "index"
+    t_us = PERIOD_US if index else START_US + PERIOD_US
+    assert frame.sweep.t_us == t_us
+    assert [view.name for view in frame.cameras] == ["front", "left", "right"]
+    assert {view.t_us for view in frame.cameras} == {t_us if index else t_us + CAMERA_LATE_US}
+    same_pose(frame.sweep.world_SE3_ego, pose(START_US + PERIOD_US))
+    if options.get("poses") != "kitti":  # linear between poses every 50 ms
+        same_pose(frame.cameras[0].world_SE3_ego, pose(START_US + PERIOD_US + CAMERA_LATE_US), 1e-3)
+    points = read_frame_points(frame).xyz_lidar_m
+    boxes = data.boxes(frame_ids[1])
+    assert (count_points(points, boxes) >= 160 * len(frame.sweeps)).all()
+    assert np.allclose(boxes.size_lwh_m, [car.lwh for car in cars()])
+    kinds = {"car": "car", "Pedestrian": "pedestrian", "vehicle.truck": "truck"}
+    assert [data.taxonomy.names[k] for k in boxes.class_id] == [kinds[car.name] for car in cars()]
+    truth = data.point_truth(frame_ids[1])
+    assert len(truth.labels) == len(points)
+    assert not list(data.table_problems())
+    if options.get("boxes") != "kitti":
+        velocity = data.velocities_mps(frame_ids[1])
+        assert np.abs(velocity).max() < 0.05
+    assert sorted(frame.neighbours) == [-1, 1]
+    assert [sweep.t_us for sweep in data.past_sweeps(frame_ids[2], 5) if sweep.sensor == "top"] == [
+        t_us,
+        t_us - PERIOD_US,
+    ]
+
+
+def test_points_fall_on_the_cars_that_the_cameras_drew(tmp_path):
+    data = rendered(tmp_path, frames=2)
+    frame_id = data.frame_ids()[1]
+    frame = data.frame(frame_id)
+    points, boxes = read_frame_points(frame).xyz_lidar_m, data.boxes(frame_id)
+    hits, total, colours = 0, 0, np.array([car.colour for car in cars()])
+    for view in frame.cameras:
+        seen, image = project(points, frame, view), read_image(view.source)
+        for k in range(len(boxes)):
+            local = (points - boxes.center_m[k]) @ boxes.rotation[k]
+            mine = seen.valid & (np.abs(local) <= boxes.size_lwh_m[k] / 2).all(axis=1)
+            u, v = seen.uv_px[mine].round().astype(int).T
+            hits += int((image[v, u][:, None] == colours).all(axis=2).any(axis=1).sum())
+            total += int(mine.sum())
+    assert total > 500
+    assert hits > 0.97 * total  # on it, or on a car before it
+
+
+def test_drives_are_scenes_and_splits_name_them(tmp_path):
+    make_folder(tmp_path, drives=("a", "b", "c_1"), frames=2, cameras=("front",))
+    (tmp_path / "splits.json").write_text(json.dumps({"val": ["b", "c_1"]}))
+    lists = tmp_path / "ImageSets"
+    lists.mkdir()
+    data = open_dataset(tmp_path)
+    ids = data.frame_ids()
+    assert [data.scene(frame_id) for frame_id in ids] == ["a", "a", "b", "b", "c_1", "c_1"]
+    assert ids[4] == f"c_1_{START_US}"
+    (lists / "few.txt").write_text(f"a\n{ids[3]}  # one frame\n")
+    assert data.frame_ids("few") == [*ids[:2], ids[3]]
+    assert data.frame_ids("val") == ids[2:]
+    assert data.frame_ids("b") == ids[2:4]
+    with pytest.raises(DatasetError, match="no split or drive 'test'"):
+        data.frame_ids("test")
+    (lists / "bad.txt").write_text("nothing\n")
+    with pytest.raises(DatasetError, match="no such drive or frame"):
+        data.frame_ids("bad")
+
+
+def test_a_drive_may_have_its_own_calibration(tmp_path):
+    make_folder(tmp_path, drives=("a", "b"), frames=2, cameras=("front",))
+    text = (tmp_path / "calibration.yaml").read_text()
+    (tmp_path / "b" / "calibration.yaml").write_text(text.replace("fx: 200.0", "fx: 210.0"))
+    data = open_dataset(tmp_path)
+    focal = {data.scene(one): data.frame(one).cameras[0].camera.K[0, 0] for one in data.frame_ids()}
+    assert focal == {"a": 200.0, "b": 210.0}
+    (tmp_path / "calibration.yaml").unlink()
+    with pytest.raises(DatasetError, match=r"a: no calibration file") as caught:
+        open_dataset(tmp_path)
+    assert "pointsam-label init" in caught.value.hint
+
+
+def test_lidars_are_selected_and_the_first_is_the_reference(tmp_path):
+    make_folder(tmp_path, frames=3, lidars=("top", "side"))
+    both = open_dataset(tmp_path)
+    assert both.lidar is None
+    assert [s.sensor for s in both.frame(both.frame_ids()[0]).sweeps] == ["top", "side"]
+    turned = open_dataset(tmp_path, lidar="side,top")
+    assert turned.frame_ids()[0] == str(START_US + 30_000)
+    assert [s.sensor for s in turned.frame(turned.frame_ids()[1]).sweeps] == ["side", "top"]
+    assert turned.fingerprint() != both.fingerprint()
+    alone = open_dataset(tmp_path, lidar="side")
+    same_pose(alone.frame(alone.frame_ids()[0]).sweep.ego_SE3_lidar, LIDARS["side"])
+    for lidar, problem in (("tpo", "did you mean 'top'"), ("top,top", "there twice")):
+        with pytest.raises(DatasetError, match=problem):
+            open_dataset(tmp_path, lidar=lidar)
+
+
+def test_both_lidars_see_the_same_world(tmp_path):
+    data = rendered(tmp_path, frames=2, lidars=("top", "side"))
+    frame = data.frame(data.frame_ids()[1])
+    points = read_frame_points(frame)
+    counts = [count_points(points.xyz_lidar_m[points.sweep_index == k], data.boxes(frame.frame_id)) for k in range(2)]
+    assert (np.array(counts) >= 150).all()
+
+
+def test_columns_are_those_of_the_file_or_of_the_user(tmp_path):
+    make_folder(tmp_path, frames=1)
+    assert open_dataset(tmp_path).frame(str(START_US)).sweep.source.columns == ("x", "y", "z", "intensity")
+    given = open_dataset(tmp_path, columns=("x", "y", "z", "_"))
+    assert given.frame(str(START_US)).sweep.source.columns == ("x", "y", "z", "_")
+
+
+def test_lens_shutter_and_offsets_reach_the_frame(tmp_path):
+    def edit(calibration):
+        front = replace(calibration.cameras["front"], readout_s=(-0.01, 0.02), time_offset_s=0.004)
+        return replace(calibration, cameras={"front": front})
+
+    make_folder(tmp_path, frames=2, cameras=("front",), edit=edit)
+    text = (tmp_path / "calibration.yaml").read_text()
+    text = text.replace("model: pinhole", "model: fisheye").replace("coefficients: []", "coefficients: [0.1, 0, 0, 0]")
+    (tmp_path / "calibration.yaml").write_text(text)
+    data = open_dataset(tmp_path)
+    view = data.frame(data.frame_ids()[0]).cameras[0]
+    assert (view.camera.lens, view.camera.distortion) == ("fisheye", (0.1, 0.0, 0.0, 0.0))
+    assert view.shutter == RollingShutter(-0.01, 0.02)
+    assert view.t_us == START_US + CAMERA_LATE_US + 4000
+    (tmp_path / "poses.txt").unlink()
+    data = open_dataset(tmp_path)
+    frame = data.frame(data.frame_ids()[0])
+    assert frame.cameras[0].shutter is None
+    assert not frame.neighbours
+    assert data.past_sweeps(data.frame_ids()[1], 3) == []
+
+
+def test_key_frames_are_those_of_the_list(tmp_path):
+    make_folder(tmp_path, frames=4, cameras=("front",))
+    keys = [START_US, START_US + 2 * PERIOD_US]
+    (tmp_path / "key_frames.txt").write_text("".join(f"{key}\n" for key in keys))
+    data = open_dataset(tmp_path)
+    assert data.frame_ids() == [str(key) for key in keys]
+    frame = data.frame(data.frame_ids()[1])
+    assert {k: sweep.t_us for k, sweep in frame.neighbours.items()} == {-1: keys[1] - PERIOD_US, 1: keys[1] + PERIOD_US}
+    assert len(data.past_sweeps(frame.frame_id, 9)) == 2
+    (tmp_path / "key_frames.txt").write_text("17\n")
+    with pytest.raises(DatasetError, match="'17' is no sweep of top"):
+        open_dataset(tmp_path).frame_ids()
+
+
+def test_unknown_classes_are_void_and_counted(tmp_path):
+    things = cars()
+    things[0].name = things[1].name = "Forklift"
+    data = rendered(tmp_path, frames=2, things=things)
+    assert isinstance(data, HasUnknownClasses)
+    assert data.unknown_classes(data.frame_ids()) == {"Forklift": 4}
+    frame_id = data.frame_ids()[0]
+    assert data.boxes(frame_id).class_id[:3].tolist() == [255, 255, 1]
+    assert data.point_truth(frame_id).void.sum() >= 320
+    own = data.with_categories(("Forklift",))
+    assert own.taxonomy.names[-1] == "Forklift"
+    assert own.boxes(frame_id).class_id[0] == 10
+    assert own.unknown_classes(data.frame_ids()) == {}
+
+
+def test_a_root_without_images_can_give_clouds(tmp_path):
+    data = rendered(tmp_path, frames=2)
+    assert isinstance(data, HasClouds)
+    assert not isinstance(data, HasDevkitVersion)
+    for image in (tmp_path / "images" / "front").iterdir():
+        image.unlink()
+    shutil.rmtree(tmp_path / "images" / "left")
+    shutil.rmtree(tmp_path / "images" / "right")
+    data = open_dataset(tmp_path)
+    assert data.cloud(data.frame_ids()[0]).cameras == ()
+    with pytest.raises(DatasetError, match=r"DAT011.*has no image within 0.05 s"):
+        data.frame(data.frame_ids()[0])
+
+
+def test_the_fingerprint_follows_names_calibration_and_poses(tmp_path):
+    make_folder(tmp_path, frames=2)
+    before = Folder(tmp_path).fingerprint()
+    assert Folder(tmp_path).fingerprint() == before
+    (tmp_path / "boxes" / f"{START_US}.json").unlink()
+    assert Folder(tmp_path).fingerprint() == before
+    poses = tmp_path / "poses.txt"
+    poses.write_text(poses.read_text().replace("99.2", "99.3", 1))
+    assert (after := Folder(tmp_path).fingerprint()) != before
+    next((tmp_path / "images" / "left").iterdir()).unlink()
+    assert Folder(tmp_path).fingerprint() != after
+
+
+def test_a_sweep_that_another_lidar_lacks_is_an_error_of_its_frame(tmp_path):
+    make_folder(tmp_path, frames=2, lidars=("top", "side"))
+    min((tmp_path / "clouds" / "side").iterdir()).unlink()
+    data = open_dataset(tmp_path)
+    assert data.frame(str(START_US + PERIOD_US))
+    with pytest.raises(DatasetError, match=r"DAT011.*no sweep of side within 0.05 s"):
+        data.frame(str(START_US))
+
+
+def test_a_pose_is_not_invented_where_there_is_none(tmp_path):
+    make_folder(tmp_path, frames=30, cameras=("front",), points=10, boxes="none")
+    lines = (tmp_path / "poses.txt").read_text().splitlines()
+    (tmp_path / "poses.txt").write_text("\n".join(lines[:10] + lines[40:]) + "\n")
+    data = open_dataset(tmp_path)
+    with pytest.raises(CalibrationError, match=r"CAL003.*no pose at .* poses are from"):
+        data.frame(data.frame_ids()[15])
+    assert data.frame(data.frame_ids()[0])
+    assert data.frame(data.frame_ids()[-1])
+
+
+@pytest.mark.parametrize(
+    ("boxes", "text", "problem"),
+    [
+        ("json", "[{}]", "box 0, translation: expected 3 finite numbers"),
+        (
+            "json",
+            '[{"translation": [1, 2, 3], "size": [1, 2, 0], "rotation": [1, 0, 0, 0], "name": "car"}]',
+            "positive",
+        ),
+        (
+            "json",
+            '[{"translation": [1, 2, 3], "size": [1, 2, 3], "rotation": [9, 0, 0, 0], "name": "car"}]',
+            "length 9",
+        ),
+        ("json", '[{"translation": [1, 2, 3], "size": [1, 2, 3], "yaw": 90, "name": "car"}]', "unit of angles"),
+        ("json", '[{"translation": [1, 2, 3], "size": [1, 2, 3], "name": "car"}]', "neither `rotation` nor `yaw`"),
+        ("json", '[{"translation": [1, 2, 3], "size": [1, 2, 3], "rotation": [1, 0, 0, 0]}]', "no name"),
+        ("json", '{"boxes": 3}', "neither a list"),
+        ("json", "[1", "not valid JSON"),
+    ],
+)
+def test_a_box_that_cannot_be_read_is_named(tmp_path, boxes, text, problem):
+    data = rendered(tmp_path, frames=2, boxes=boxes)
+    (tmp_path / "boxes" / f"{START_US}.json").write_text(text)
+    with pytest.raises((DatasetError, CalibrationError), match=problem):
+        data.boxes(data.frame_ids()[0])
+    assert data.boxes(data.frame_ids()[1]) is not None
+    assert data.unknown_classes(data.frame_ids()) == {}
+    assert np.isnan(data.velocities_mps(data.frame_ids()[1])).all()
+
+
+def test_boxes_need_a_frame(tmp_path):
+    make_folder(tmp_path, frames=1, edit=lambda c: replace(c, boxes=replace(c.boxes, frame=None)))
+    data = open_dataset(tmp_path)
+    with pytest.raises(DatasetError, match="frame that boxes are in is not known") as caught:
+        data.boxes(data.frame_ids()[0])
+    assert "boxes.frame" in caught.value.hint
+
+
+def test_yaw_is_read_in_the_stated_unit(tmp_path):
+    def edit(calibration):
+        return replace(calibration, boxes=replace(calibration.boxes, frame="top", angles="deg"))
+
+    make_folder(tmp_path, frames=1, edit=edit)
+    row = {"translation": [9, 2, 0], "size": [1, 2, 3], "yaw": 90, "label": "Car"}
+    (tmp_path / "boxes" / f"{START_US}.json").write_text(json.dumps({"boxes": [row]}))
+    boxes = open_dataset(tmp_path).boxes(str(START_US))
+    assert np.allclose(boxes.rotation[0][:, 0], [0, 1, 0])
+    assert np.allclose(boxes.center_m, [[9, 2, 0]])
+    assert boxes.size_lwh_m.tolist() == [[2, 1, 3]]
+    assert boxes.token == (f"{START_US}/line-0",)
