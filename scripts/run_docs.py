@@ -64,6 +64,7 @@ SMALLER = {
     "eval RUN": "--workers 0",
     "predict": "--workers 0",
     "experiment": f"{_SMALL_FIT} --seeds 0 --only 0",
+    "show": "--sample 1",
 }
 """Options that are appended to a command, so that it is done in seconds."""
 

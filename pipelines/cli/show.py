@@ -14,11 +14,11 @@ from pipelines.cli.options import (
     DIVISION_OPTIONS,
     READING_OPTIONS,
     SPLIT_HELP,
-    DataOptions,
-    data_of,
+    ReadingOptions,
     frame_list,
     need_torch,
     options_of,
+    reading_of,
     split_of,
 )
 from pipelines.cli.output import print_bad
@@ -29,7 +29,6 @@ from pointsam.base.words import counted
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pipelines.data import DataSpec
     from pipelines.training.show import Detections
     from pointsam.datasets.base import Dataset
 
@@ -70,7 +69,7 @@ def show(
     rerun: Path | None,
     device: str,
     overwrite: bool,
-    **options: Unpack[DataOptions],
+    **options: Unpack[ReadingOptions],
 ) -> None:
     """Draw boxes, clusters and detections from above and in the images, to check them by looking.
 
@@ -79,6 +78,7 @@ def show(
     mixsup-train show RUN --data DATA --dest found --rerun found.rrd
     """  # noqa: D301 - click needs the backspace character itself
     need_torch()
+    from pipelines.data import DataSpec
     from pipelines.opened import open_labels, read_as_in
     from pipelines.training.checkpoints import data_of_run
     from pipelines.training.classes import in_classes_of
@@ -95,7 +95,7 @@ def show(
         raise click.UsageError(f"{run} is the run of a detector: name its data with --data PATH")
     if run is None and data is not None:
         raise click.UsageError(f"{target} is no run of mixsup-train fit; without a run, give the data alone")
-    spec: DataSpec = data_of({**options, "data": target if data is None else data})
+    spec = DataSpec(target if data is None else data, reading_of(options))
     name = split_of(split, val_fraction, split_seed, "val")
     if run is None:
         spec = in_classes_of(spec if labels is None else read_as_in(labels, spec), labels, mapping)

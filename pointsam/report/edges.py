@@ -32,8 +32,9 @@ def edges_px(boxes: Boxes, frame: Frame, view: CameraView) -> NDArray[np.float64
         view: one of its images.
     """
     ends = corners(boxes)[:, np.concatenate([_EDGES, _FRONT])]
-    share = np.linspace(0, 1, _STEPS)[:, None]
-    xyz = ends[:, :, None, 0] * (1 - share) + ends[:, :, None, 1] * share
+    share: NDArray[np.float64] = np.linspace(0, 1, _STEPS)[:, None]
+    first, last = ends[:, :, None, 0], ends[:, :, None, 1]
+    xyz: NDArray[np.float64] = first + (last - first) * share
     seen = project(xyz.reshape(-1, 3), frame, view, _NEAREST_M)
     size = np.array([view.camera.width_px, view.camera.height_px])
     with np.errstate(invalid="ignore"):
