@@ -79,9 +79,8 @@ def show(
     """  # noqa: D301 - click needs the backspace character itself
     need_torch()
     from pipelines.data import DataSpec
-    from pipelines.opened import open_labels, read_as_in
     from pipelines.training.checkpoints import data_of_run
-    from pipelines.training.classes import in_classes_of
+    from pipelines.training.classes import labels_of, open_with_labels
     from pipelines.training.run_folder import is_run, read_as_fitted
     from pipelines.training.show import ShowRequest, of_file
     from pipelines.training.show import show as draw
@@ -98,11 +97,11 @@ def show(
     spec = DataSpec(target if data is None else data, reading_of(options))
     name = split_of(split, val_fraction, split_seed, "val")
     if run is None:
-        spec = in_classes_of(spec if labels is None else read_as_in(labels, spec), labels, mapping)
-        dataset = spec.open()
+        dataset, clusters = open_with_labels(spec, labels, mapping, allow_noise=True)
         frame_ids = split_frames(dataset, name)
     else:
         dataset = data_of_run(run, read_as_fitted(run, spec))
+        clusters = labels_of(labels, dataset)
         frame_ids = split_frames(dataset, None) if frames and name is None else frames_to_score(run, dataset, name)[0]
     detections: Detections | None = None
     if predictions is not None:
@@ -113,7 +112,7 @@ def show(
         dataset,
         chosen_frames(dataset, frame_ids, frame_list(frames), sample),
         dest,
-        None if labels is None else open_labels(labels, dataset, allow_noise=True),
+        clusters,
         detections,
         str(predictions or run or ""),
         min_score,

@@ -176,7 +176,7 @@ def test_a_survey_reads_points_as_they_are(world):
 
     ids = world.frame_ids()
     found = survey(world, None, ids, 100)
-    assert (found.source, found.num_frames, found.past_sweeps) == ("boxes", len(ids), 7)
+    assert (found.source, found.num_frames, found.past_sweeps) == ("boxes", len(ids), 6)
     assert found.num_points.min() >= 30
     assert len(found.class_id) == sum(int((world.boxes(one).class_id != BACKGROUND).sum()) for one in ids)
     xyz = np.concatenate([read_points(world.frame(frame_id).sweep) for frame_id in ids])
