@@ -18,7 +18,7 @@ from pointsam.base.remote import DataPath, data_path
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pipelines.conversion import Converted
+    from pipelines.conversion.values import Converted
 
 LAYOUTS = ("folder", "kitti", "nuscenes")
 
@@ -51,8 +51,8 @@ def convert(
     What the layout cannot hold is listed. A loss that can change labels stops the command unless --accept-loss is
     given. DEST is complete or absent. See docs/convert.md.
     """
-    from pipelines.conversion import Conversion
-    from pipelines.conversion import convert as write
+    from pipelines.conversion.convert import convert as write
+    from pipelines.conversion.values import Conversion
     from pointsam.base.runtime import cores
 
     wanted = Conversion(data, target, reading_of(options), frame_list(frames), split, camera, accept_loss)

@@ -12,6 +12,7 @@ import click
 from pipelines.cli.about import explain, list_plugins, weights
 from pipelines.cli.convert import convert
 from pipelines.cli.failures import BROKEN_RULE, QUARANTINED, UserErrors
+from pipelines.cli.init import init
 from pipelines.cli.networks import try_2d
 from pipelines.cli.options import (
     ACCEPT_OPTION,
@@ -293,7 +294,10 @@ def _pair(text: str) -> tuple[str, str]:
     return own, name
 
 
-for command in (explain, weights, list_plugins, fit_probability, noise, calibrate, convert, synth, demo, try_2d):
+for command in (
+    *(init, convert, synth, demo, explain, weights, list_plugins),
+    *(fit_probability, noise, calibrate, try_2d),
+):
     main.add_command(command)
 
 

@@ -38,7 +38,11 @@ from pipelines.cli.parameters import PATH, RenamedOption
 )
 @click.option("--scale", type=float, default=0.5, show_default=True, help="Image size; 1 is that of the real cameras.")
 @click.option(
-    "--rig", default="nuscenes", show_default=True, help="nuscenes (6 cameras, 32 beams) or kitti (1 camera, 64 beams)."
+    "--rig",
+    default="nuscenes",
+    show_default=True,
+    help="nuscenes (6 cameras, 32 beams), kitti (1 camera, 64 beams), or nuscenes with a change: lens (distorted), "
+    "rolling (shutter), two-lidars, tilted or inverted (LiDAR), beams-128.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one per core]")
 @click.option(

@@ -135,8 +135,9 @@ def export(
     for one in progress(chosen, desc="files", unit="frame"):
         if one.num_points is None:
             run.require_unchanged(one.frame_id, images=spec.masks)
+    lenses: set[str] = set()
     items = progress(
-        (_item(number, one, run, renaming) for number, one in enumerate(chosen)),
+        (_noted(_item(number, one, run, renaming), spec, lenses) for number, one in enumerate(chosen)),
         total=len(chosen),
         desc="export",
         unit="frame",
@@ -150,6 +151,9 @@ def export(
     notes += [f"{counted(empty, 'quarantined frame')} written without objects"] if empty else []
     dropped = ", ".join(f"{number} {name}" for name, number in renaming.left_out.items())
     notes += [f"clusters left out by --class: {dropped}"] if dropped else []
+    if lenses:
+        named = ", ".join(sorted(lenses))
+        notes.append(f"{form} holds a matrix for each camera: the lens or row times of {named} are left out")
     notes += [*calibration_notes(run.labels), *frames.notes(), *unfinished_notes(run.labels.unfinished())]
     return Written(len(chosen), frames.name, tuple(notes))
 
@@ -168,6 +172,15 @@ def _require_data(dataset: Dataset, spec: Format[object], form: str) -> None:
 
 def _name(dataset: Dataset, frame_id: str) -> str:
     return dataset.lidar_token(frame_id) if isinstance(dataset, HasLidarTokens) else frame_id
+
+
+def _noted(item: ExportFrame, spec: Format[object], lenses: set[str]) -> ExportFrame:
+    """The frame; adds its cameras whose lens or row times the format cannot hold."""
+    if spec.matrices:
+        lenses |= {
+            view.name for view in item.frame.cameras if view.camera.model is not None or view.shutter is not None
+        }
+    return item
 
 
 def _quarantined(dataset: Dataset, frame_id: str, per_point: bool) -> _Chosen | None:

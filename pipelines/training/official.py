@@ -215,16 +215,14 @@ def _kitti_frame(
 
 
 def _heights_px(frame: Frame, boxes: Boxes) -> NDArray[np.float64]:
-    """(N,) height of boxes in the image, px, clipped at its borders; 0 for boxes that reach behind the camera.
+    """(N,) height of boxes in the image, px, clipped at its borders; 0 for boxes that reach behind the camera or lens.
 
     Args:
         frame: a frame with one camera.
         boxes: N boxes in the LiDAR frame.
     """
     view = frame.cameras[0]
-    in_cam = cam_SE3_lidar(frame.sweep, view).apply(corners(boxes).reshape(-1, 3)).reshape(-1, 8, 3)
-    ahead = in_cam[..., 2] > 0
-    v = in_cam[..., 1] / np.where(ahead, in_cam[..., 2], 1) * view.camera.K[1, 1] + view.camera.K[1, 2]
-    v = np.clip(v, 0, view.camera.height_px)
-    height: NDArray[np.float64] = np.where(ahead.all(axis=1), v.max(axis=1) - v.min(axis=1), 0)
+    in_cam = cam_SE3_lidar(frame.sweep, view).apply(corners(boxes).reshape(-1, 3))
+    v = np.clip(view.camera.project(in_cam)[0][:, 1].reshape(-1, 8), 0, view.camera.height_px)
+    height: NDArray[np.float64] = np.nan_to_num(v.max(axis=1) - v.min(axis=1))
     return height

@@ -7,7 +7,9 @@ import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from pipelines.conversion import Conversion, Converted, convert, require_empty
+from pipelines.conversion.convert import convert
+from pipelines.conversion.new_root import require_empty
+from pipelines.conversion.values import Conversion, Converted
 from pipelines.data import Reading
 from pipelines.world.config import SynthConfig
 from pipelines.world.render import SynthSummary, synthesize

@@ -23,7 +23,7 @@ from pointsam.base.seeding import generator
 from pointsam.store import layout
 from pointsam.store.document import Shard, ShardStats, StageDocument
 from pointsam.store.manifest import Run, plan_shards
-from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY
+from pointsam.synth.sensors import SWEEP_US, SWEEPS_PER_KEY
 
 if TYPE_CHECKING:
     from pointsam.synth.frame import Film

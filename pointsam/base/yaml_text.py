@@ -1,10 +1,12 @@
 """YAML that people write, read as plain values and nothing else: no tags, no aliases, no dates, no repeated keys.
 
 Scalars are those of YAML 1.2's core schema, so that `1e-3` is a number, and `yes`, `12:30` and `2026-11-30` are texts.
+Infinity and NaN are no numbers.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable
 from functools import cache
@@ -21,7 +23,7 @@ _SCALARS = (
     ("tag:yaml.org,2002:int", r"[-+]?(0|[1-9][0-9]*)", "-+0123456789"),
     (
         "tag:yaml.org,2002:float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?",
         "-+.0123456789",
     ),
 )
@@ -60,6 +62,8 @@ def yaml_text(value: object) -> str:
         def ignore_aliases(self, data: object) -> bool:
             return True
 
+    for kind in (float, int, str):  # those of NumPy too
+        Dumper.add_multi_representer(kind, lambda dumper, one, kind=kind: dumper.represent_data(kind(one)))
     return str(
         yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=2**20, default_flow_style=None)
     )
@@ -98,6 +102,14 @@ def _loader() -> type[yaml.SafeLoader]:
                 found[key] = self.construct_object(value_node, deep=True)
             return found
 
+        def construct_yaml_float(self, node: yaml.ScalarNode) -> float:
+            value = float(node.value)
+            if not math.isfinite(value):
+                what = f"{node.value} is too large for a number"
+                raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+            return value
+
+    Loader.add_constructor("tag:yaml.org,2002:float", Loader.construct_yaml_float)
     for tag, pattern, first in _SCALARS:
         Loader.add_implicit_resolver(tag, re.compile(f"(?:{pattern})\\Z"), [*first, *([""] if "null" in tag else [])])
     return Loader

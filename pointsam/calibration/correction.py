@@ -1,6 +1,6 @@
 """Corrections of the calibration of a rig, and frames with the corrected calibration.
 
-A rig is all frames with the same mountings and intrinsics of cameras and LiDAR: one car between two calibrations.
+A rig is all frames with the same mountings of cameras and LiDAR, and the same lenses: one car between two calibrations.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ def rig_of(frame: Frame) -> str:
     """The id of a frame's rig: 12 hex digits of a digest of mountings, intrinsics and shutters."""
     digest = hashlib.sha256(_bytes(frame.sweep.ego_SE3_lidar))
     for view in frame.cameras:
-        intrinsics = np.append(view.camera.K.ravel(), view.camera.distortion)
-        digest.update(view.name.encode() + intrinsics.astype("<f8").tobytes() + _bytes(view.ego_SE3_cam))
+        digest.update(view.name.encode() + view.camera.as_bytes() + _bytes(view.ego_SE3_cam))
         if view.shutter is not None:
             digest.update(view.shutter.as_bytes())
     for sweep in frame.sweeps[1:]:

@@ -163,11 +163,14 @@ def doubt_deg(view: CameraView, covariance: _Floats) -> float:
 
 
 def points_at_20_m(view: CameraView) -> _Floats:
-    """(45,3) points at AT_M in the lower two thirds of a camera's image, in its frame, metres."""
+    """(P,3) points at AT_M in the lower two thirds of a camera's image, in its frame, metres.
+
+    Of a grid of 45 pixels; those that the lens does not reach are left out.
+    """
     camera = view.camera
     u, v = np.meshgrid(np.linspace(0, camera.width_px, 9), np.linspace(camera.height_px / 3, camera.height_px, 5))
-    rays = np.column_stack([u.ravel(), v.ravel(), np.ones(u.size)]) @ np.linalg.inv(camera.K).T
-    xyz: _Floats = AT_M * rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    rays = camera.rays(np.column_stack([u.ravel(), v.ravel()]))
+    xyz: _Floats = AT_M * rays[np.isfinite(rays[:, 0])]
     return xyz
 
 

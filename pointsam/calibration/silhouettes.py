@@ -41,7 +41,7 @@ _LINK_FLOOR_M, _LINK_COEF = 0.35, 0.03
 _FOOT_M = 0.6
 """Ground within this horizontal distance of the object is excluded."""
 _PARALLAX = 0.003
-"""Largest difference in parallax between the object and a background point, radians."""
+"""Largest difference in parallax between the object and a background point, in focal lengths."""
 _PARTLY = 0.15
 """A component with at least this fraction of its points in the mask is not background."""
 _EVIDENCE = 3.0
@@ -76,7 +76,7 @@ class CameraObservations:
         rate: (4,4) the vehicle's `twist`, zero where the motion is unknown.
         component: (V,) component of each point, -1 for none.
         ground: (V,) bool, whether each point is ground.
-        parallax: (V,2) shift of each point from the LiDAR's to the camera's viewpoint, radians.
+        parallax: (V,2) shift of each point from the LiDAR's to the camera's viewpoint in the image, in focal lengths.
         silhouettes: silhouettes of the image's instances.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,25 +12,22 @@ import numpy as np
 
 from pointsam.base.errors import DatasetError
 from pointsam.convert.base import Files, FramePlan, Loss, Losses, is_timed
+from pointsam.convert.folder_entries import box_entry, camera_entry, columns_of, lidar_entry, rig_texts, tum_values
 from pointsam.convert.names import in_nuscenes
-from pointsam.convert.nuscenes_tables import quaternion
-from pointsam.convert.source import SourceBox, SourceFrame, point_bytes
+from pointsam.convert.source import SourceFrame, point_bytes
 from pointsam.datasets.folder.calibration import (
     BoxesEntry,
     Calibration,
     CameraEntry,
-    Distortion,
     LidarEntry,
     PosesEntry,
     calibration_text,
 )
-from pointsam.datasets.folder.calibration import (
-    Files as Matching,
-)
+from pointsam.datasets.folder.calibration import Files as Matching
 from pointsam.datasets.folder.transforms import Transform
 from pointsam.datasets.kitti.suffixes import IMAGES
 from pointsam.geometry.se3 import SE3
-from pointsam.types import CameraView, Frame, Sweep
+from pointsam.types import Frame
 
 E = TypeVar("E")
 
@@ -119,7 +115,7 @@ class FolderWriter:
         rigs: dict[str, list[dict[str, str]]] = {}
         drives, found = dict[str, list[Frame]](), []
         for plan, frame in zip(plans, frames, strict=True):
-            known, own = rigs.setdefault(plan.scene, []), _rig(frame)
+            known, own = rigs.setdefault(plan.scene, []), rig_texts(frame)
             place = next((k for k, rig in enumerate(known) if all(rig.get(n, v) == v for n, v in own.items())), None)
             if place is None:
                 place = len(known)
@@ -143,7 +139,7 @@ class FolderWriter:
         between = source.between() if self.timed else []
         for sweep in (*frame.sweeps, *between):
             stem = self._stem(plan, sweep.t_us)
-            files[f"{plan.drive}/clouds/{sweep.sensor}/{stem}.bin"] = point_bytes(sweep, _columns(sweep))
+            files[f"{plan.drive}/clouds/{sweep.sensor}/{stem}.bin"] = point_bytes(sweep, columns_of(sweep))
             poses.setdefault(sweep.t_us, sweep.world_SE3_ego)
         for view in frame.cameras:
             stem = plan.images[view.name]
@@ -152,17 +148,17 @@ class FolderWriter:
             poses.setdefault(view.t_us, view.world_SE3_ego)
         stem = self._stem(plan, frame.sweep.t_us)
         if source.boxes is not None:
-            rows = [_box(box) for box in source.boxes]
+            rows = [box_entry(box) for box in source.boxes]
             files[f"{plan.drive}/boxes/{stem}.json"] = json.dumps({"boxes": rows}, indent=1).encode()
         mountings = {sweep.sensor: sweep.ego_SE3_lidar for sweep in frame.sweeps}
         mountings |= {view.name: view.ego_SE3_cam for view in frame.cameras}
         return files, _Part(
             plan.drive,
             stem,
-            {view.name: _camera(view) for view in frame.cameras},
-            {sweep.sensor: _lidar(sweep) for sweep in frame.sweeps},
+            {view.name: camera_entry(view) for view in frame.cameras},
+            {sweep.sensor: lidar_entry(sweep) for sweep in frame.sweeps},
             {name: Transform.of(name, VEHICLE, pose) for name, pose in mountings.items()},
-            {t_us: _tum(pose) for t_us, pose in poses.items()},
+            {t_us: tum_values(pose) for t_us, pose in poses.items()},
             bool(between),
             (f"{plan.drive}_{stem}", plan.frame_id, plan.scene, str(frame.sweep.t_us)),
         )
@@ -241,54 +237,6 @@ def _times(frame: Frame) -> Iterator[int]:
 def _alike(one: SE3, other: SE3) -> bool:
     apart_m = np.abs(one.translation_m - other.translation_m).max()
     return bool(apart_m < _SAME_M and np.abs(one.rotation - other.rotation).max() < _SAME)
-
-
-def _rig(frame: Frame) -> dict[str, str]:
-    """The calibration of each sensor as a text."""
-    cameras = {view.name: repr((_camera(view), _tum(view.ego_SE3_cam))) for view in frame.cameras}
-    return cameras | {sweep.sensor: repr((_lidar(sweep), _tum(sweep.ego_SE3_lidar))) for sweep in frame.sweeps}
-
-
-def _camera(view: CameraView) -> CameraEntry:
-    camera, shutter = view.camera, view.shutter
-    lens = Distortion(camera.lens, tuple(camera.distortion)) if camera.model is not None else Distortion()
-    return CameraEntry(
-        (camera.width_px, camera.height_px),
-        K=tuple(tuple(row) for row in camera.K.tolist()),
-        distortion=lens,
-        readout_s=None if shutter is None else (shutter.first_s, shutter.last_s),
-        readout_axis="rows" if shutter is None else shutter.axis,
-    )
-
-
-def _lidar(sweep: Sweep) -> LidarEntry:
-    return LidarEntry(
-        _columns(sweep),
-        motion_compensated=sweep.motion_compensated,
-        ring_gap_deg=math.degrees(sweep.ring_gap_rad),
-    )
-
-
-def _columns(sweep: Sweep) -> tuple[str, ...]:
-    """All columns of the source; those of a position first."""
-    first = ("x", "y", "z", "intensity")
-    names = sweep.source.columns
-    return (*(n for n in first if n in names), *(n for n in names if n not in first and n != "_"))
-
-
-def _tum(pose: SE3) -> tuple[float, ...]:
-    w, x, y, z = quaternion(pose.rotation)
-    return (*pose.translation_m.tolist(), x, y, z, w)
-
-
-def _box(box: SourceBox) -> dict[str, object]:
-    return {
-        "name": box.category or box.kind or "void",
-        "translation": box.lidar_SE3_box.translation_m.tolist(),
-        "size": box.size_lwh_m[[1, 0, 2]].tolist(),
-        "rotation": quaternion(box.lidar_SE3_box.rotation),
-        **({} if box.track is None else {"track": box.track}),
-    }
 
 
 def _in_order(entries: Mapping[str, E], first: Mapping[str, E]) -> dict[str, E]:

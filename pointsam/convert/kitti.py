@@ -61,9 +61,11 @@ class KittiWriter:
 
     Args:
         camera: name of the camera whose images are written; None for the first of each frame.
+        timed: whether frames have times.
     """
 
     camera: str | None = None
+    timed: bool = True
 
     @property
     def next_options(self) -> str:
@@ -92,7 +94,7 @@ class KittiWriter:
         turn = abs(float(np.degrees(np.arctan2(forward[1], forward[0]))))
         if turn > _LEAST_TURN_DEG:
             losses.add(TURN, 1, turn, "degrees")
-        losses.add(TIMES, bool(sweep.t_us or frame.neighbours))
+        losses.add(TIMES, self.timed or bool(frame.neighbours))
 
     def survey_truth(self, source: SourceFrame, losses: Losses) -> None:
         """Count what the layout cannot hold of the ground truth of a frame."""

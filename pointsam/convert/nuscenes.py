@@ -52,10 +52,12 @@ class NuscenesWriter:
 
     Args:
         lidars: names of the LiDARs in the source, the reference first.
+        timed: whether frames have times.
         version: name of the version folder.
     """
 
     lidars: tuple[str, ...]
+    timed: bool = True
     version: str = "v1.0-converted"
 
     @property
@@ -79,7 +81,7 @@ class NuscenesWriter:
                 losses.add(GAP if sweep.ring_gap_rad else RING)
             more = [name for name in columns if name not in COLUMNS and name != "_"]
             losses.add(replace(EXTRA, what=f"{EXTRA.what}: {', '.join(more)}"), bool(more))
-        losses.add(TIMES, not (frame.sweep.t_us or frame.neighbours))
+        losses.add(TIMES, not self.timed)
 
     def survey_truth(self, source: SourceFrame, losses: Losses) -> None:
         """Count what the layout cannot hold of the ground truth of a frame."""

@@ -7,6 +7,8 @@ that of the sweep. `ring` and `time_s` are used if they are extra dimensions of 
 from __future__ import annotations
 
 import io
+import os
+import struct
 from collections.abc import Sequence
 from types import ModuleType
 from typing import BinaryIO
@@ -18,6 +20,11 @@ from pointsam.base.errors import BackendError
 from pointsam.datasets.headers import layout_of, malformed
 
 MAGIC = (b"LASF",)
+_HEAD = 375
+_RECORDS, _RECORD_BYTES = 100, 54
+"""Place of the number of variable length records in the header, and the bytes of the shortest."""
+_LATE_RECORDS, _LATE_RECORD_BYTES = 243, 60
+"""Those of the extended records of LAS 1.4, after the points."""
 _DAMAGED = (ValueError, LookupError, TypeError, OverflowError, EOFError, AttributeError)
 
 
@@ -33,6 +40,8 @@ def columns(stream: BinaryIO, source: str) -> tuple[str, ...]:
         BackendError: BCK005 if laspy is missing.
     """
     laspy = _laspy(source)
+    _require_records(stream.read(_HEAD), stream.seek(0, os.SEEK_END), source)
+    stream.seek(0)
     try:
         with laspy.open(stream, closefd=False) as reader:
             return _named(list(reader.header.point_format.dimension_names), source)
@@ -52,6 +61,7 @@ def rows(raw: bytes, names: Sequence[str], source: str) -> NDArray[np.float32]:
         DatasetError, BackendError: as `columns`, and DAT006 if the file holds fewer points than its header states.
     """
     laspy = _laspy(source)
+    _require_records(raw[:_HEAD], len(raw), source)
     try:
         with laspy.open(io.BytesIO(raw)) as reader:
             header = reader.header
@@ -68,6 +78,15 @@ def rows(raw: bytes, names: Sequence[str], source: str) -> NDArray[np.float32]:
     for k, array in enumerate(arrays):
         out[:, k] = array
     return out
+
+
+def _require_records(head: bytes, size: int, source: str) -> None:
+    """Refuse a header that states more records than the file can hold: laspy would look for all of them."""
+    for place, least in ((_RECORDS, _RECORD_BYTES), (_LATE_RECORDS, _LATE_RECORD_BYTES)):
+        if place == _LATE_RECORDS and head[25:26] < b"\x04":  # before LAS 1.4
+            continue
+        if len(head) >= place + 4 and struct.unpack_from("<I", head, place)[0] * least > size:
+            raise malformed(source, "its header states more records than the file can hold")
 
 
 def _fields(dimensions: Sequence[str], source: str) -> tuple[str, ...]:

@@ -56,6 +56,8 @@ class Format(Generic[_Row]):
         every_frame: whether its readers need every frame of a split; quarantined frames are then written without
             objects.
         masks: whether the format has masks; other formats need no folder of masks.
+        matrices: whether the format holds a matrix for each camera, and no lens or row times; an export of cameras
+            that have some says so.
         note: warning that is printed after an export.
     """
 
@@ -69,4 +71,5 @@ class Format(Generic[_Row]):
     classes: Collection[str] = ()
     every_frame: bool = False
     masks: bool = False
+    matrices: bool = False
     note: str = ""

@@ -1,7 +1,8 @@
 """Boxes fitted to clusters, for tools that show and edit boxes (CVAT, Xtreme1) and for evaluators.
 
 Layout
-    kitti            DEST/label_2/NAME.txt       KITTI object labels with a score, in camera 2's rectified frame
+    kitti            DEST/label_2/NAME.txt       KITTI object labels with a score, in camera 2's rectified frame; boxes
+                                                 in the image are around the corners as the lens shows them
     nuscenes-boxes   DEST/results_nusc.json      nuScenes detection results, world frame
 
 The front of a box is not known, so its heading may be off by 180 degrees. Velocities are 0.
@@ -57,14 +58,14 @@ def kitti(item: ExportFrame) -> Files:
     turned = corners(item.boxes)
     for k, cluster in enumerate(item.found.clusters):
         seen = to_camera.apply(turned[k])
-        before = seen[seen[:, 2] > _NEAREST_M]
-        if len(before) == 0:
+        uv, depth = camera.project(seen)
+        uv = uv[(depth > _NEAREST_M) & np.isfinite(uv[:, 0])]
+        if len(uv) == 0:
             continue
         length, width, height = item.boxes.size_lwh_m[k]
         x, y, z = to_rect.apply(item.boxes.center_m[k])
         ahead = to_rect.rotation @ item.boxes.rotation[k][:, 0]
         rotation_y = float(np.arctan2(-ahead[2], ahead[0]))
-        uv = before[:, :2] / before[:, 2:] * camera.K[[0, 1], [0, 1]] + camera.K[:2, 2]
         last = (camera.width_px - 1, camera.height_px - 1)
         (left, top), (right, bottom) = (np.clip(side, 0, last) for side in (uv.min(axis=0), uv.max(axis=0)))
         if left == right or top == bottom:

@@ -160,5 +160,9 @@ def _mask_image(item: ExportFrame, view: CameraView) -> NDArray[np.uint8]:
 
 
 FORMAT: Format[None] = Format(
-    stream=Recording, suffix=".rrd", masks=True, note="open it with the viewer of the same release: rerun FILE"
+    stream=Recording,
+    suffix=".rrd",
+    masks=True,
+    matrices=True,
+    note="open it with the viewer of the same release: rerun FILE",
 )

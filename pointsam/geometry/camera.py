@@ -86,6 +86,11 @@ class PinholeCamera:
             return Fisheye(self.distortion)
         return Brown(self.distortion) if self.distortion else None
 
+    def as_bytes(self) -> bytes:
+        """The bytes that enter the digest of a calibration; the usual lens model adds none."""
+        numbers = np.append(self.K.ravel(), self.distortion).astype("<f8").tobytes()
+        return numbers + (b"" if self.lens == "brown" else self.lens.encode())
+
     def project(self, xyz_cam_m: FloatArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixels and depths of points.
 
@@ -107,6 +112,13 @@ class PinholeCamera:
         uv = xy @ self.K[:2, :2].T + self.K[:2, 2]
         return uv, depth
 
+    def places(self, slopes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N,2) places in the image plane, in focal lengths, of (N,2) slopes x/z and y/z.
+
+        Slopes that the lens model does not cover are at its end, in their direction.
+        """
+        return slopes if self.model is None else self.model.distorted(self.model.inside(slopes))
+
     def rays(self, uv_px: FloatArray) -> NDArray[np.float64]:
         """Directions that pixels see: the inverse of `project`.
 
@@ -117,7 +129,7 @@ class PinholeCamera:
             (N,3) float64 unit vectors in the camera frame, NaN for a place that no ray reaches.
         """
         uv = np.asarray(uv_px, dtype=np.float64)
-        xy: NDArray[np.float64] = np.subtract(uv, self.K[:2, 2]) @ np.linalg.inv(self.K[:2, :2]).T
+        xy = np.linalg.solve(self.K[:2, :2], np.subtract(uv, self.K[:2, 2]).T).T
         if self.model is not None:
             xy = self.model.undistorted(xy)
         rays = np.column_stack([xy, np.ones(len(xy))])

@@ -11,9 +11,9 @@ Source: OpenCV's calib3d (Brown-Conrady, with up to eight coefficients) and its 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,22 +26,31 @@ _CLOSE = 1e-11
 """Largest error of an inverse, in focal lengths: 1e-8 pixels at a focal length of 1000 pixels."""
 
 
-class Lens(Protocol):
+class Lens(ABC):
     """A lens of focal length 1."""
 
     @property
+    @abstractmethod
     def limit(self) -> float:
         """Slopes below this radius have a place in the image."""
 
+    @abstractmethod
     def distorted(self, xy: _Floats) -> _Floats:
         """(N,2) places in the image plane of (N,2) slopes, NaN beyond the limit."""
 
+    @abstractmethod
     def undistorted(self, xy: _Floats) -> _Floats:
         """(N,2) slopes that are seen at (N,2) places in the image plane, NaN where there are none."""
 
+    def inside(self, xy: _Floats) -> _Floats:
+        """(N,2) slopes; those beyond the limit are moved to it."""
+        limit = self.limit * SAFE
+        factor: _Floats = limit / np.maximum(np.hypot(xy[:, 0], xy[:, 1]), limit)
+        return xy * factor[:, None]
+
 
 @dataclass(frozen=True)
-class Brown:
+class Brown(Lens):
     """Brown-Conrady: a radial factor, and the tangential terms of a lens that is not parallel to the sensor.
 
     Args:
@@ -97,7 +106,7 @@ class Brown:
             return slopes
         start = np.isfinite(radius) & np.isnan(slopes[:, 0])
         slopes[start] = xy[start] * (0.99 * self.limit / radius[start, None])
-        slopes = self._inside(slopes)
+        slopes = self.inside(slopes)
         left = np.flatnonzero(np.isfinite(radius))
         found = np.full(xy.shape, np.nan)
         place, at = xy[left], slopes[left]
@@ -110,7 +119,7 @@ class Brown:
             if not going.any():
                 break
             left, place, at, miss, length, error = (a[going] for a in (left, place, at, miss, length, error))
-            there = self._inside(at - length[:, None] * self._step(at, miss))
+            there = self.inside(at - length[:, None] * self._step(at, miss))
             other = self._mapped(there) - place
             better = np.abs(other).max(axis=1) < error
             at, miss = np.where(better[:, None], there, at), np.where(better[:, None], other, miss)
@@ -144,15 +153,9 @@ class Brown:
         step: _Floats = np.stack([yy * u - cross * v, xx * v - cross * u], axis=1) / (xx * yy - cross * cross)[:, None]
         return step
 
-    def _inside(self, xy: _Floats) -> _Floats:
-        """Slopes, those beyond the limit at the limit."""
-        radius = np.hypot(xy[:, 0], xy[:, 1])
-        factor: _Floats = self.limit * SAFE / np.maximum(radius, self.limit * SAFE)
-        return xy * factor[:, None]
-
 
 @dataclass(frozen=True)
-class Fisheye:
+class Fisheye(Lens):
     """Kannala-Brandt: the radius in the image is a polynomial of the angle to the axis.
 
     Args:

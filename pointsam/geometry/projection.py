@@ -16,14 +16,20 @@ from pointsam.geometry.motion import carried, twist
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
 
+_MOST_ROUNDS = 50
+"""Of the iteration for the rows of a rolling shutter. The error shrinks in each round by the rows that a point moves
+while one row is read, which is a few hundredths for points more than a metre away: about eight rounds are usual."""
+_SAME_S = 1e-12
+"""Change of a point's time at which its row is found."""
+
 
 @dataclass(frozen=True, eq=False)
 class Projection:
     """The projection of the N points of a frame into one image.
 
     Args:
-        uv_px: (N,2) float64 column and row; NaN for a point behind the camera.
-        depth_m: (N,) float64, z of the camera frame.
+        uv_px: (N,2) float64 column and row; NaN for a point behind the camera or beyond its lens.
+        depth_m: (N,) float64, z of the camera frame; NaN as in `in_camera`.
         valid: (N,) bool, far enough in front of the camera and strictly inside the image.
     """
 
@@ -56,9 +62,12 @@ def key_SE3_sweep(key: Sweep, other: Sweep) -> SE3:
 def in_camera(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView) -> NDArray[np.float64]:
     """Points of a frame in the camera frame at the time of their exposure.
 
-    With a rolling shutter, each point is in the camera frame at the exposure of its own row: it is projected at `t_us`
-    and then moved to the time of the row that it falls on. Its row may change thereby; the remaining error is of second
-    order in the motion during the readout.
+    With a rolling shutter, each point is in the camera frame at the exposure of the row that it falls on. The row
+    depends on the time and the time on the row, so both are found by iteration: the point is projected, moved to the
+    time of its row, and projected again, until the time no longer changes. A point above or below the image counts as
+    in its first or last row. A point without a pixel, behind the camera or beyond its lens, is in the frame at `t_us`.
+    A point that passes more rows than the shutter reads in the same time may be seen in no row or in several: where
+    the iteration does not converge, it is NaN.
 
     Args:
         xyz_lidar_m: (N,3) points in the reference LiDAR's frame, metres.
@@ -66,7 +75,7 @@ def in_camera(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView) -> NDArra
         view: one of its images.
 
     Returns:
-        (N,3) float64 metres.
+        (N,3) float64 metres; NaN for points whose row is not defined.
 
     Raises:
         UnfitChangeError: CAL004 if the view has a rolling shutter and the motion of the frame is unknown.
@@ -74,10 +83,19 @@ def in_camera(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView) -> NDArra
     xyz_cam_m = cam_SE3_lidar(frame.sweep, view).apply(xyz_lidar_m)
     if view.shutter is None:
         return xyz_cam_m
-    uv, _ = view.camera.project(xyz_cam_m)
-    seconds = np.nan_to_num(view.shutter.time_s(uv, view.camera))  # NaN: a point without a pixel stays where it is
-    xyz_ego_m = carried(view.ego_SE3_cam.apply(xyz_cam_m), twist(frame, view.t_us), -seconds)
-    return view.ego_SE3_cam.inverse().apply(xyz_ego_m)
+    rate, cam_SE3_ego = twist(frame, view.t_us), view.ego_SE3_cam.inverse()
+    xyz_ego_m, left = view.ego_SE3_cam.apply(xyz_cam_m), np.arange(len(xyz_cam_m))
+    seconds, found = np.zeros(len(left)), np.full(xyz_cam_m.shape, np.nan)
+    for _ in range(_MOST_ROUNDS):
+        seen = cam_SE3_ego.apply(carried(xyz_ego_m[left], rate, -seconds))
+        uv, _ = view.camera.project(seen)
+        later = np.nan_to_num(view.shutter.time_s(uv, view.camera))
+        done = np.abs(later - seconds) <= _SAME_S
+        found[left[done]] = seen[done]
+        left, seconds = left[~done], later[~done]
+        if len(left) == 0:
+            break
+    return found
 
 
 def project(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView, min_depth_m: float = 1.0) -> Projection:

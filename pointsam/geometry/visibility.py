@@ -89,11 +89,19 @@ def occluded(
 
 
 def parallax(points: FramePoints, frame: Frame, view: CameraView) -> NDArray[np.float64]:
-    """(N,2) shift in pixels of points when the viewpoint moves from their own LiDAR to the camera."""
+    """(N,2) shift in pixels of points when the viewpoint moves from their own LiDAR to the camera.
+
+    Both places are in the image as the lens distorts it. A point that the lens would not show from the LiDAR's place is
+    at the end of the lens model there, so that its shift keeps its direction.
+    """
     from_camera = in_camera(points.xyz_lidar_m, frame, view)
     eyes_m = np.array([cam_SE3_lidar(sweep, view).translation_m for sweep in frame.sweeps])
     from_lidar = from_camera - eyes_m[points.sweep_index]
     lidar_depth = np.maximum(from_lidar[:, 2:], _MIN_LIDAR_DEPTH_M)
-    slope_change = from_camera[:, :2] / from_camera[:, 2:] - from_lidar[:, :2] / lidar_depth
-    shift: NDArray[np.float64] = slope_change @ view.camera.K[:2, :2].T
+    camera = view.camera
+    after, before = (
+        camera.places(from_camera[:, :2] / from_camera[:, 2:]),
+        camera.places(from_lidar[:, :2] / lidar_depth),
+    )
+    shift: NDArray[np.float64] = (after - before) @ camera.K[:2, :2].T
     return shift

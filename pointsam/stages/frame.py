@@ -263,8 +263,7 @@ def calibration_hash(frame: Frame) -> str:
     poses = [frame.sweep.ego_SE3_lidar, frame.sweep.world_SE3_ego]
     for view in frame.cameras:
         poses += [view.ego_SE3_cam, view.world_SE3_ego]
-        digest.update(view.camera.K.astype("<f8").tobytes())
-        digest.update(np.asarray(view.camera.distortion, dtype="<f8").tobytes())
+        digest.update(view.camera.as_bytes())
         if view.shutter is not None:
             digest.update(f"{view.t_us} ".encode() + view.shutter.as_bytes())
     for sweep in frame.sweeps[1:]:

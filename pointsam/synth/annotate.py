@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.geometry.boxes import count_points
-from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.lidar import EGO, NOTHING, Scan
-from pointsam.synth.raycast import MISS, SCENES_KEPT, RayScene
-from pointsam.synth.rig import beam_delay_s
+from pointsam.synth.sensors import beam_delay_s
 from pointsam.synth.world import Thing, World
 from pointsam.types import Boxes
 
@@ -39,8 +36,6 @@ CATEGORIES = (
 
 _INSTANCES_PER_CATEGORY = 1000
 _VISIBILITY = (0.4, 0.6, 0.8)
-_SAMPLES = 20
-"""Rays per side of an object's image that measure its visible fraction."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,9 @@ class BoxRow:
         yaw: radians.
         size_lwh_m: length, width and height, with `MARGIN_M`.
         speed_mps: its speed.
-        hits: number of returns of the key sweep from it.
-        num_lidar_pts: number of points of the key sweep inside the box, from any object.
+        hits: number of returns of all key sweeps from it.
+        num_lidar_pts: number of points of the first LiDAR's key sweep inside the box, from any object (nuScenes counts
+            those of LIDAR_TOP).
         visibility: nuScenes' token "1" (up to 40 %) to "4" (80 to 100 %) of its pixels in all cameras.
     """
 
@@ -81,14 +77,17 @@ def beam_time_s(world: World, thing: Thing, t_s: float, ego_SE3_lidar: SE3) -> f
     return time
 
 
-def boxes(world: World, t_s: float, scan: Scan, visibility: dict[int, str]) -> list[BoxRow]:
-    """Boxes of all annotated objects within `REACH_M`.
+def boxes(
+    world: World, t_s: float, scan: Scan, visibility: dict[int, str], others: Sequence[Scan] = ()
+) -> list[BoxRow]:
+    """Boxes of all annotated objects within `REACH_M`, where the first LiDAR measured them.
 
     Args:
         world: the scene.
         t_s: end of the key sweep, seconds from the start of the scene.
-        scan: the key sweep.
+        scan: the key sweep of the first LiDAR.
         visibility: object_id -> token; "1" for missing objects.
+        others: key sweeps of the other LiDARs; an object that one of them hits is annotated too.
     """
     here = world.world_SE3_ego(t_s)
     near = [
@@ -96,7 +95,8 @@ def boxes(world: World, t_s: float, scan: Scan, visibility: dict[int, str]) -> l
         for thing in world.boxed
         if np.linalg.norm(thing.world_SE3_thing(t_s).translation_m - here.translation_m) < REACH_M
     ]
-    hits = np.bincount(np.maximum(scan.object_id, 0), scan.object_id >= 0, len(world.things)).astype(int)
+    hit = np.concatenate([s.object_id for s in (scan, *others)])
+    hits = np.bincount(hit[hit >= 0], minlength=len(world.things))
     poses, rows = [], []
     for thing in near:
         time = beam_time_s(world, thing, t_s, scan.ego_SE3_lidar) if thing.moves or world.ego.moves else t_s
@@ -154,51 +154,6 @@ def point_labels(world: World, scan: Scan) -> tuple[NDArray[np.uint8], NDArray[n
     return category, category.astype(np.uint16) * np.uint16(_INSTANCES_PER_CATEGORY) + instance_of[index]
 
 
-class Silhouettes:
-    """Measures the visible fraction of an object's pixels, by casting rays at the object alone."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._scene = lru_cache(maxsize=SCENES_KEPT)(partial(_alone, world))
-
-    def count(
-        self, object_map: NDArray[np.int32], camera: PinholeCamera, world_SE3_cam: SE3, t_s: float
-    ) -> dict[int, tuple[float, float]]:
-        """object_id -> (number of visible pixels, number of pixels if nothing hid the object), of one image.
-
-        Both are estimated from a grid of at most 20 x 20 pixels per object.
-
-        Args:
-            object_map: (H,W) object_id of every pixel.
-            camera: intrinsics.
-            world_SE3_cam: pose of the camera at the exposure.
-            t_s: time of the exposure.
-        """
-        counts = {}
-        for thing in self._world.boxed:
-            cam_SE3_thing = world_SE3_cam.inverse() @ thing.world_SE3_thing(t_s)
-            window = _window(thing, cam_SE3_thing, camera)
-            if window is None:
-                continue
-            u0, v0, u1, v1 = window
-            step_u, step_v = (max(1, int(np.ceil((high - low) / _SAMPLES))) for low, high in ((u0, u1), (v0, v1)))
-            v, u = (grid.ravel() for grid in np.mgrid[v0:v1:step_v, u0:u1:step_u])
-            pixel = np.column_stack([u, v, np.ones(len(u))]) @ np.linalg.inv(camera.K).T
-            back = cam_SE3_thing.inverse()
-            scene = self._scene(thing.object_id, thing.pose_indices(t_s)[0])
-            alone = scene.cast(back.translation_m, pixel @ back.rotation.T).triangle != MISS
-            if alone.any():
-                shown = np.count_nonzero(object_map[v[alone], u[alone]] == thing.object_id)
-                area = step_u * step_v
-                counts[thing.object_id] = (float(shown * area), float(np.count_nonzero(alone) * area))
-        return counts
-
-
-def _alone(world: World, object_id: int, pose: int) -> RayScene:
-    mesh = world.things[object_id].asset.poses[pose]
-    return RayScene(mesh.vertices_m, mesh.triangles)
-
-
 def visibility_tokens(images: Sequence[Mapping[int, tuple[float, float]]]) -> dict[int, str]:
     """object_id -> nuScenes' visibility token: the visible fraction of its pixels in all cameras.
 
@@ -211,17 +166,3 @@ def visibility_tokens(images: Sequence[Mapping[int, tuple[float, float]]]) -> di
             total[object_id] = total.get(object_id, np.zeros(2)) + pixels
     shares = {object_id: seen / whole for object_id, (seen, whole) in total.items()}
     return {object_id: str(1 + int(np.searchsorted(_VISIBILITY, s, "right"))) for object_id, s in shares.items()}
-
-
-def _window(thing: Thing, cam_SE3_thing: SE3, camera: PinholeCamera) -> tuple[int, int, int, int] | None:
-    """Pixels that may show an object: left, top, right, bottom (the last two exclusive); None if there are none."""
-    length, width, height = thing.asset.size_lwh_m
-    corner = np.array([(x, y, z) for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0.0, 1.0)])
-    uv, depth = camera.project(cam_SE3_thing.apply(corner * (length, width, height)))
-    if (depth < 0.2).all() or depth.min() > REACH_M:
-        return None
-    if (depth < 0.2).any():
-        uv = np.array([(0, 0), (camera.width_px, camera.height_px)], dtype=np.float64)
-    low = np.maximum(np.floor(uv.min(axis=0)), 0).astype(int)
-    high = np.minimum(np.ceil(uv.max(axis=0)) + 1, (camera.width_px, camera.height_px)).astype(int)
-    return None if (high <= low).any() else (int(low[0]), int(low[1]), int(high[0]), int(high[1]))

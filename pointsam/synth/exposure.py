@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from pointsam.synth.mesh import Mesh
 from pointsam.synth.raycast import RaySceneUnion
 from pointsam.synth.render import Photo, photograph
 from pointsam.synth.rig import MountedCamera
+from pointsam.synth.shot import Shot
 from pointsam.synth.snapshot import Snapshot, snapshot
 from pointsam.synth.world import Thing, World
 from pointsam.taxonomy import BACKGROUND
@@ -44,37 +47,47 @@ class Studio:
 
     def take(self, mounted: MountedCamera, t_s: float, rng: np.random.Generator) -> Photo:
         """The image of a camera of the vehicle at a time, in seconds from the start of the scene."""
-        ego = self._world.world_SE3_ego(t_s)
+        shot = Shot(mounted, self._world.ego, t_s)
+        bands = shot.bands()
+        seen = _merged(self._static, [self._moving(band.t_s) for band in bands])
+        return photograph(shot, list(zip(bands, seen, strict=True)), self._world.weather, rng)
+
+    def _moving(self, t_s: float) -> Snapshot:
         going = [thing for thing in self._world.things if thing.moves]
-        own = ego_lamps(ego) if self._world.weather.lamps_lit else ()
-        moving = snapshot([_placed(thing, t_s) for thing in going], [*self._lights(going, t_s), *own])
-        pose = ego @ mounted.ego_SE3_cam
-        everything = _merged(self._static, moving)
-        return photograph(everything, mounted.camera, pose, self._world.weather, rng)
+        own = ego_lamps(self._world.world_SE3_ego(t_s)) if self._world.weather.lamps_lit else ()
+        return snapshot([_placed(thing, t_s) for thing in going], [*self._lights(going, t_s), *own])
 
 
 def _placed(thing: Thing, t_s: float) -> tuple[Mesh, SE3, int]:
     return thing.mesh(t_s), thing.world_SE3_thing(t_s), thing.object_id
 
 
-def _merged(a: Snapshot, b: Snapshot) -> Snapshot:
-    """Join two snapshots."""
-    materials = tuple(dict.fromkeys(a.materials + b.materials))
+def _merged(static: Snapshot, moving: Sequence[Snapshot]) -> list[Snapshot]:
+    """Each of some snapshots with the static one. All share their arrays; a scene has the triangles of its own."""
+    parts = (static, *moving)
+    materials = tuple(dict.fromkeys(m for part in parts for m in part.materials))
     index = {material: i for i, material in enumerate(materials)}
-    renumber = np.array([index[m] for m in b.materials], dtype=np.int32)
-    scene = RaySceneUnion([(a.scene, len(a.triangles)), (b.scene, len(b.triangles))])
-    return Snapshot(
-        scene,
-        np.concatenate([a.vertices_m, b.vertices_m]),
-        np.concatenate([a.triangles, b.triangles + np.int32(len(a.vertices_m))]),
-        np.concatenate([a.normals, b.normals]),
-        np.concatenate([a.face_normals, b.face_normals]),
-        np.concatenate([a.texture_m, b.texture_m]),
-        np.concatenate([a.material_id, renumber[b.material_id]]),
-        np.concatenate([a.object_id, b.object_id]),
+    corners = [0, *accumulate(len(part.vertices_m) for part in parts)]
+    faces = [0, *accumulate(len(part.triangles) for part in parts)]
+    whole = Snapshot(
+        static.scene,
+        np.concatenate([part.vertices_m for part in parts]),
+        np.concatenate([part.triangles + np.int32(first) for part, first in zip(parts, corners, strict=False)]),
+        np.concatenate([part.normals for part in parts]),
+        np.concatenate([part.face_normals for part in parts]),
+        np.concatenate([part.texture_m for part in parts]),
+        np.concatenate([np.array([index[m] for m in part.materials], np.int32)[part.material_id] for part in parts]),
+        np.concatenate([part.object_id for part in parts]),
         materials,
-        a.lights + b.lights,
     )
+    return [
+        replace(
+            whole,
+            scene=RaySceneUnion([(static.scene, 0), (part.scene, first)]),
+            lights=static.lights + part.lights,
+        )
+        for part, first in zip(moving, faces[1:], strict=False)
+    ]
 
 
 def jpeg(rgb: NDArray[np.uint8]) -> bytes:

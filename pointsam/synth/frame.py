@@ -13,12 +13,15 @@ from PIL import Image, ImageDraw
 from pointsam.base.mask_files import TRUTH
 from pointsam.base.seeding import generator
 from pointsam.geometry.se3 import SE3
-from pointsam.synth.annotate import BoxRow, Silhouettes, boxes, point_labels, visibility_tokens
+from pointsam.synth.annotate import BoxRow, boxes, point_labels, visibility_tokens
 from pointsam.synth.exposure import Studio, instance_files, jpeg
 from pointsam.synth.lidar import Lidar, Scan
 from pointsam.synth.recorded import FileRow, ObjectRow, RecordedFrame
-from pointsam.synth.rig import SWEEP_US, SWEEPS_PER_KEY, MountedCamera, Rig
-from pointsam.synth.tables import LIDAR, quaternion, token
+from pointsam.synth.rig import MountedCamera, Rig
+from pointsam.synth.sensors import SWEEP_US, SWEEPS_PER_KEY
+from pointsam.synth.shot import Shot
+from pointsam.synth.silhouettes import Silhouettes
+from pointsam.synth.tables import quaternion, token
 from pointsam.synth.world import World
 
 _MAP_PX_PER_M = 10
@@ -46,11 +49,12 @@ class Film:
     start_us: int
     seed: int
     _studio: Studio = field(init=False)
-    _lidar: Lidar = field(init=False)
+    _lidars: tuple[Lidar, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         rain = self.world.weather.wetness > 0.5
-        self._studio, self._lidar = Studio(self.world), Lidar(self.world, self.rig.lidar, rain=rain)
+        self._studio = Studio(self.world)
+        self._lidars = tuple(Lidar(self.world, model, rain=rain) for model in self.rig.lidars)
 
     @cached_property
     def _silhouettes(self) -> Silhouettes:
@@ -66,25 +70,26 @@ class Film:
         files: dict[str, bytes] = {}
         images = [self._image(mounted, key_us, files) for mounted in self.rig.cameras]
         between = range(min(frame, 1) * (SWEEPS_PER_KEY - 1), 0, -1)
-        sweeps = [self._sweep(key_us - back * SWEEP_US, False, files)[0] for back in between]
-        key, scan = self._sweep(key_us, True, files)
-        category, panoptic = point_labels(self.world, scan)
-        packed = io.BytesIO()
-        np.savez_compressed(packed, data=panoptic)
-        labels = {
-            "lidarseg": f"lidarseg/{self.version}/{key['token']}_lidarseg.bin",
-            "panoptic": f"panoptic/{self.version}/{key['token']}_panoptic.npz",
-        }
-        files[labels["lidarseg"]], files[labels["panoptic"]] = category.tobytes(), packed.getvalue()
+        data, labels, scans = [row for row, _ in images], {}, []
+        for lidar in self._lidars:
+            model = lidar.model
+            end_us = key_us - model.early_us
+            data += [self._sweep(lidar, end_us - back * SWEEP_US, False, files)[0] for back in between]
+            key, scan = self._sweep(lidar, end_us, True, files)
+            data.append(key)
+            labels[model.name] = self._labels(key, scan, files)
+            scans.append(scan)
         visibility = visibility_tokens([counts for _, counts in images])
-        found = boxes(self.world, key_us * 1e-6, scan, visibility)
+        found = boxes(self.world, key_us * 1e-6, scans[0], visibility, scans[1:])
         row: RecordedFrame = {
             "sample_token": token("sample", self.name, frame),
             "t_us": self.start_us + key_us,
-            "data": [*(row for row, _ in images), *sweeps, key],
-            "labels": labels,
+            "data": data,
+            "labels": labels.pop(self.rig.lidar.name),
             "boxes": [self._box(box) for box in found],
         }
+        if labels:
+            row["other_labels"] = labels
         return files, row
 
     def _image(
@@ -94,8 +99,7 @@ class Film:
         t_us = key_us - mounted.delay_us
         t_s = t_us * 1e-6
         photo = self._studio.take(mounted, t_s, generator(self.seed, self.name, mounted.name, str(t_us)))
-        pose = self.world.world_SE3_ego(t_s) @ mounted.ego_SE3_cam
-        counts = self._silhouettes.count(photo.object_id, mounted.camera, pose, t_s)
+        counts = self._silhouettes.count(photo.object_id, Shot(mounted, self.world.ego, t_s))
         stem = f"{self.logfile}__{mounted.name}__{self.start_us + t_us}"
         row = self._data(mounted.name, t_us, True, f"samples/{mounted.name}/{stem}.jpg")
         row["height"], row["width"] = mounted.camera.height_px, mounted.camera.width_px
@@ -105,13 +109,26 @@ class Film:
         files[f"{TRUTH}/{mounted.name}/{stem}.json"] = entries
         return row, counts
 
-    def _sweep(self, t_us: int, key: bool, files: dict[str, bytes]) -> tuple[FileRow, Scan]:
-        scan = self._lidar.scan(t_us, generator(self.seed, self.name, LIDAR, str(t_us)))
+    def _sweep(self, lidar: Lidar, t_us: int, key: bool, files: dict[str, bytes]) -> tuple[FileRow, Scan]:
+        channel = lidar.model.name
+        scan = lidar.scan(t_us, generator(self.seed, self.name, channel, str(t_us)))
         folder = "samples" if key else "sweeps"
-        name = f"{self.logfile}__{LIDAR}__{self.start_us + t_us}.pcd.bin"
-        row = self._data(LIDAR, t_us, key, f"{folder}/{LIDAR}/{name}")
+        name = f"{self.logfile}__{channel}__{self.start_us + t_us}.pcd.bin"
+        row = self._data(channel, t_us, key, f"{folder}/{channel}/{name}")
         files[row["file"]] = scan.file_bytes()
         return row, scan
+
+    def _labels(self, key: FileRow, scan: Scan, files: dict[str, bytes]) -> dict[str, str]:
+        """Pack -> file with the labels of a key sweep."""
+        category, panoptic = point_labels(self.world, scan)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, data=panoptic)
+        labels = {
+            "lidarseg": f"lidarseg/{self.version}/{key['token']}_lidarseg.bin",
+            "panoptic": f"panoptic/{self.version}/{key['token']}_panoptic.npz",
+        }
+        files[labels["lidarseg"]], files[labels["panoptic"]] = category.tobytes(), packed.getvalue()
+        return labels
 
     def _data(self, channel: str, t_us: int, key: bool, file: str) -> FileRow:
         pose = self.world.world_SE3_ego(t_us * 1e-6)

@@ -1,4 +1,4 @@
-"""A rolling LiDAR: each ray is cast at its own time, with the poses of the sensor and objects at that time."""
+"""A scanning LiDAR: each ray is cast at its own time, with the poses of the sensor and objects at that time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import Mesh, box, join, placed
+from pointsam.synth.motion import turns
 from pointsam.synth.raycast import MISS, SCENES_KEPT, RayScene
-from pointsam.synth.rig import LidarModel
+from pointsam.synth.sensors import AnyLidar, LidarModel
 from pointsam.synth.world import Thing, World
 
 EGO, NOTHING = -2, -1
@@ -28,13 +29,13 @@ _SPECKLE = 0.4
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """One revolution in the order of nuScenes' files: column by column, rings from the lowest up in each.
+    """One sweep in the order of its measurements; a turning LiDAR has rings from the lowest up in each column.
 
     Args:
         xyz_lidar_m: (N,3) float32 in the LiDAR frame at the end of the sweep, ego motion compensated; a ray without a
             return has the position of the sensor.
         intensity: (N,) float32, whole numbers 0 to 255.
-        ring: (N,) float32.
+        ring: (N,) float32, 0 if the sensor has no rings.
         object_id: (N,) int32 index into World.things, EGO or NOTHING.
         delay_s: (N,) float64 time from the measurement to the end of the sweep.
         ego_SE3_lidar: mounting of the sensor.
@@ -68,12 +69,14 @@ class Lidar:
 
     Args:
         world: the scene.
-        model: its rings and mounting.
+        model: its rays and mounting.
         rain: whether it rains; rain wets the road and shortens the range.
     """
 
-    def __init__(self, world: World, model: LidarModel, *, rain: bool = False) -> None:
-        self._world, self._model, self._rain = world, model, rain
+    def __init__(self, world: World, model: AnyLidar, *, rain: bool = False) -> None:
+        self._world, self.model, self._rain = world, model, rain
+        # Rays at one time share their direction from above if they are the rings of an upright sensor.
+        self._upright = isinstance(model, LidarModel) and model.ego_SE3_lidar.rotation[2, 2] > 1 - 1e-12
         self._moving = [thing for thing in world.things if thing.moves]
         self._target = lru_cache(maxsize=SCENES_KEPT)(partial(_alone, world))
 
@@ -100,27 +103,22 @@ class Lidar:
             t_us: microseconds from the start of the scene.
             rng: random generator of noise and drop-outs.
         """
-        world, model = self._world, self._model
-        rings, rays = model.rings, model.columns * model.rings
+        world, model = self._world, self.model
         time = t_us * 1e-6 - model.delay_s()
         xyz, yaw = world.ego.pose(time)
-        turn = _turns(yaw)
+        turn = turns(yaw)
         world_R_lidar = turn @ model.ego_SE3_lidar.rotation
         start = xyz + turn @ model.ego_SE3_lidar.translation_m
-        azimuth = model.azimuth_rad()[:, None]
-        flat, up = np.cos(model.elevation_rad), np.sin(model.elevation_rad)
-        ray_lidar = np.stack(
-            [flat * np.cos(azimuth), flat * np.sin(azimuth), np.broadcast_to(up, (model.columns, rings))], axis=2
-        )
-        ray = np.einsum("cij,crj->cri", world_R_lidar, ray_lidar)
+        ray = np.einsum("cij,crj->cri", world_R_lidar, model.rays(t_us * 1e-6))
+        at_once = ray.shape[1]
 
-        met = _Met(rays)
-        start_of_ray = np.repeat(start, rings, axis=0)
         flat_ray = ray.reshape(-1, 3)
-        everything = np.arange(rays)
+        met = _Met(len(flat_ray))
+        start_of_ray = np.repeat(start, at_once, axis=0)
+        everything = np.arange(len(flat_ray))
         met.add(self._static, everything, start_of_ray, flat_ray, np.eye(3)[None])
         in_ego = np.einsum("cji,crj->cri", turn, ray).reshape(-1, 3)
-        met.add(self._ego, everything, model.ego_SE3_lidar.translation_m, in_ego, np.repeat(turn, rings, axis=0))
+        met.add(self._ego, everything, model.ego_SE3_lidar.translation_m, in_ego, np.repeat(turn, at_once, axis=0))
         for thing in self._moving:
             self._meet(thing, time, start, ray, met)
         return self._measure(met, start_of_ray, flat_ray, world.world_SE3_ego(t_us * 1e-6), rng)
@@ -133,28 +131,33 @@ class Lidar:
         ray: NDArray[np.float64],
         met: _Met,
     ) -> None:
-        """Cast the columns that may hit a moving object, in the object's frame at the time of each column."""
+        """Cast the rays of the times that may hit a moving object, in the object's frame at each time."""
         assert thing.track is not None
-        rings = self._model.rings
+        at_once = ray.shape[1]
         xyz, yaw = thing.track.pose(time)
         length, width, _ = thing.asset.size_lwh_m
         radius = float(np.hypot(length, width)) / 2 + 0.05
         to = (xyz - start)[:, :2]
         distance = np.linalg.norm(to, axis=1)
-        ahead = ray[:, 0, :2] / np.linalg.norm(ray[:, 0, :2], axis=1, keepdims=True)
-        along = np.einsum("ij,ij->i", to, ahead)
-        aside = np.abs(to[:, 0] * ahead[:, 1] - to[:, 1] * ahead[:, 0])
-        columns = np.flatnonzero((aside < radius) & (along > -radius) & (distance < 110.0))
-        poses = np.array(thing.pose_indices(time[columns]), dtype=np.int64)
+        flat = ray[:, : 1 if self._upright else at_once, :2]
+        ahead = flat / np.maximum(np.linalg.norm(flat, axis=2, keepdims=True), 1e-9)
+        along = np.einsum("cj,crj->cr", to, ahead)
+        aside = np.abs(to[:, :1] * ahead[:, :, 1] - to[:, 1:] * ahead[:, :, 0])
+        times = np.flatnonzero(((aside < radius) & (along > -radius)).any(axis=1) & (distance < 110.0))
+        poses = np.array(thing.pose_indices(time[times]), dtype=np.int64)
         for pose in np.unique(poses):
-            c = columns[poses == pose]
-            turn = _turns(yaw[c])
+            c = times[poses == pose]
+            turn = turns(yaw[c])
             origin = np.einsum("cji,cj->ci", turn, start[c] - xyz[c])
             local = np.einsum("cji,crj->cri", turn, ray[c])
-            index = (c[:, None] * rings + np.arange(rings)).ravel()
+            index = (c[:, None] * at_once + np.arange(at_once)).ravel()
             target = self._target(thing.object_id, int(pose))
             met.add(
-                target, index, np.repeat(origin, rings, axis=0), local.reshape(-1, 3), np.repeat(turn, rings, axis=0)
+                target,
+                index,
+                np.repeat(origin, at_once, axis=0),
+                local.reshape(-1, 3),
+                np.repeat(turn, at_once, axis=0),
             )
 
     def _measure(
@@ -165,7 +168,7 @@ class Lidar:
         world_SE3_ego: SE3,
         rng: np.random.Generator,
     ) -> Scan:
-        n = len(ray)
+        n, delay_s = len(ray), self.model.delay_s()
         luck, noise, speckle = rng.random(n), rng.normal(0, _RANGE_NOISE_M, n), rng.normal(0, _SPECKLE, n)
         cosine = np.abs(np.einsum("ij,ij->i", met.normal, ray))
         top = np.where(met.reflectance > _RETRO_REFLECTANCE, _RETRO_TOP, _DIFFUSE_TOP)
@@ -178,16 +181,16 @@ class Lidar:
         if self._rain:
             back = self._spray(met, back, rng)
         distance = np.where(back, met.distance + noise, 0.0)
-        world_SE3_lidar = world_SE3_ego @ self._model.ego_SE3_lidar
+        world_SE3_lidar = world_SE3_ego @ self.model.ego_SE3_lidar
         xyz = world_SE3_lidar.inverse().apply(start + ray * distance[:, None])
         intensity = np.where(back, np.round(top * signal), 0.0)
         return Scan(
             xyz.astype(np.float32),
             intensity.astype(np.float32),
-            np.tile(np.arange(self._model.rings, dtype=np.float32), self._model.columns),
+            self.model.ring_of_points(),
             np.where(back, met.owner, NOTHING).astype(np.int32),
-            np.repeat(self._model.delay_s(), self._model.rings),
-            self._model.ego_SE3_lidar,
+            np.repeat(delay_s, n // len(delay_s)),
+            self.model.ego_SE3_lidar,
         )
 
     def _spray(self, met: _Met, back: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -239,13 +242,6 @@ def _target(mesh: Mesh, owner: NDArray[np.int32]) -> _Target:
     gloss = np.array([m.gloss for m in mesh.materials], dtype=np.float32)
     scene = RayScene(mesh.vertices_m, triangles)
     return _Target(scene, normal.astype(np.float32), reflectance[materials], gloss[materials], owner[~clear])
-
-
-def _turns(yaw: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,3,3) rotations about z."""
-    c, s, zero, one = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw), np.ones_like(yaw)
-    turns: NDArray[np.float64] = np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=1).reshape(-1, 3, 3)
-    return turns
 
 
 def _ego_vehicle() -> Mesh:

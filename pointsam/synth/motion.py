@@ -132,3 +132,10 @@ class Track:
         (before, after), _ = self.pose([t_s - h, t_s + h])
         velocity: Floats = (after - before)[:2] / (2 * h)
         return velocity
+
+
+def turns(yaw: Floats) -> Floats:
+    """(N,3,3) rotations about z by (N,) radians."""
+    c, s, zero, one = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw), np.ones_like(yaw)
+    matrices: Floats = np.stack([c, -s, zero, s, c, zero, zero, zero, one], axis=1).reshape(-1, 3, 3)
+    return matrices

@@ -82,12 +82,12 @@ class RaySceneUnion:
     """Several scenes as one, so that static objects are built once.
 
     Args:
-        scenes: (scene, number of its triangles); triangle indices continue from one scene to the next.
+        scenes: (scene, index of its first triangle in the whole).
     """
 
     def __init__(self, scenes: Sequence[tuple[AnyScene, int]]) -> None:
         self._scenes = [scene for scene, _ in scenes]
-        self._starts = np.cumsum([0, *(count for _, count in scenes)])
+        self._starts = [start for _, start in scenes]
 
     def cast(self, origin_m: FloatArray, direction: FloatArray) -> Hits:
         """As RayScene.cast."""

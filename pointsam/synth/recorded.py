@@ -20,7 +20,7 @@ class FileRow(TypedDict):
 
 
 class ObjectRow(TypedDict):
-    """The box of an object; `hits` counts the returns of the key sweep from it."""
+    """The box of an object; `hits` counts the returns of all key sweeps from it."""
 
     object_id: int
     category: str
@@ -42,7 +42,12 @@ class _Frame(TypedDict):
 
 
 class RecordedFrame(_Frame, total=False):
-    """A key frame with the sweeps before it; the first of a scene also describes the scene."""
+    """A key frame with the sweeps before it; the first of a scene also describes the scene.
+
+    `labels` are the files of the first LiDAR's key sweep, `other_labels` those of the others by channel.
+    """
+
+    other_labels: dict[str, dict[str, str]]
 
     description: str
     map_file: str

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.geometry.camera import PinholeCamera
-from pointsam.geometry.se3 import SE3
 from pointsam.synth.lens import develop, meter
 from pointsam.synth.light import Weather
 from pointsam.synth.occlusion import STEP_PX, OpenSky
+from pointsam.synth.raycast import MISS
 from pointsam.synth.shade import Shader
+from pointsam.synth.shot import Band, Shot, rays_cam
 from pointsam.synth.snapshot import Snapshot, snapshot
 from pointsam.synth.surface import surface_at
 
@@ -37,7 +38,7 @@ class Photo:
 
     Args:
         rgb: (H,W,3) uint8.
-        object_id: (H,W) int32, the object at the centre of the pixel; -1 is the sky.
+        object_id: (H,W) int32, the object at the centre of the pixel; -1 is the sky, or a pixel that no ray reaches.
         depth_m: (H,W) float32, its z in the camera frame; infinite for the sky.
     """
 
@@ -57,66 +58,39 @@ def _lot(pixel: NDArray[np.intp]) -> NDArray[np.uint32]:
     return pixel.astype(np.uint32) * np.uint32(3242174889)  # multiples of the plastic number
 
 
-class _Lens:
-    """Rays of pixels in the frame of the snapshot, scaled so that hit distances are depths."""
-
-    def __init__(self, camera: PinholeCamera, world_SE3_cam: SE3) -> None:
-        self._camera = camera
-        self._back = np.linalg.inv(camera.K)
-        self._turn = world_SE3_cam.rotation
-        self.eye_m = world_SE3_cam.translation_m.astype(np.float32)
-        self._whole = (self._turn @ self._back).astype(np.float32)
-
-    def rays(self, u_px: F32, v_px: F32) -> F32:
-        """(N,3) directions of rays through pixels."""
-        if self._camera.distortion:
-            return self._undistorted(u_px, v_px)
-        m = self._whole
-        ray = np.empty((len(u_px), 3), np.float32)
-        for k in range(3):
-            ray[:, k] = m[k, 0] * u_px + m[k, 1] * v_px + m[k, 2]
-        return ray
-
-    def _undistorted(self, u_px: F32, v_px: F32) -> F32:
-        """Invert the distortion by fixed-point iteration of the projection."""
-        uv = np.column_stack([u_px, v_px]).astype(np.float64)
-        seen = uv.copy()
-        for _ in range(12):
-            ray = np.column_stack([seen, np.ones(len(seen))]) @ self._back.T
-            step = uv - self._camera.project(ray)[0]
-            seen += np.nan_to_num(step, nan=0.0)
-        return (np.column_stack([seen, np.ones(len(seen))]) @ (self._turn @ self._back).T).astype(np.float32)
-
-
 class _Picture:
-    """Renders one image."""
+    """Renders a band of rows of an image."""
 
-    def __init__(
-        self, world: Snapshot, camera: PinholeCamera, world_SE3_cam: SE3, weather: Weather, rng: np.random.Generator
-    ) -> None:
-        self.world, self.weather, self.rng = world, weather, rng
-        self.width, self.height = camera.width_px, camera.height_px
-        self.lens = _Lens(camera, world_SE3_cam)
-        self.shader = Shader(world, weather, self.lens.eye_m, float(1 / camera.K[0, 0]))
+    def __init__(self, world: Snapshot, shot: Shot, band: Band, weather: Weather, rng: np.random.Generator) -> None:
+        self.world, self.shot, self.weather, self.rng = world, shot, weather, rng
+        self.first, self.width, self.height = band.first, shot.camera.width_px, band.end - band.first
+        self.shader = Shader(world, weather, shot.eye_m, float(1 / shot.camera.K[0, 0]))
         count = self.width * self.height
-        self.depth = np.empty(count, np.float32)
-        self.triangle = np.empty(count, np.int32)
-        self.uv = np.empty((count, 2), np.float32)
+        self.depth = np.full(count, np.inf, np.float32)
+        self.triangle = np.full(count, MISS, np.int32)
+        self.uv = np.zeros((count, 2), np.float32)
         row, column = (np.arange(side) // tile for side, tile in zip((self.height, self.width), TILE_HW, strict=True))
         tile = (row[:, None] * (self.width // TILE_HW[1] + 1) + column).ravel()
         self.order = np.argsort(tile, kind="stable")
+        if shot.camera.model is not None:  # pixels without a ray stay black
+            self.order = self.order[np.isfinite(self._rays(self.order)[1]).all(axis=1)]
         for pixel in _blocks(self.order):
-            hits = world.scene.cast(self.lens.eye_m, self._rays(pixel))
+            hits = world.scene.cast(*self._rays(pixel))
             self.depth[pixel], self.triangle[pixel], self.uv[pixel] = hits.distance, hits.triangle, hits.uv
         self.sky = self._open_sky()
 
     def _at(self, pixel: NDArray[np.intp]) -> tuple[F32, F32]:
-        """(N,) columns and (N,) rows of pixels from their flat index."""
+        """(N,) columns and (N,) rows of the band of pixels from their flat index."""
         v, u = np.divmod(pixel, self.width)
         return u.astype(np.float32), v.astype(np.float32)
 
-    def _rays(self, pixel: NDArray[np.intp]) -> F32:
-        return self.lens.rays(*self._at(pixel))
+    def _rays(self, pixel: NDArray[np.intp]) -> tuple[F32, F32]:
+        return self._through(*self._at(pixel))
+
+    def _through(self, u_px: F32, v_px: F32) -> tuple[F32, F32]:
+        """Origins, (3,) or (N,3), and (N,3) directions of the rays through places of the band."""
+        row = v_px + np.float32(self.first)
+        return self.shot.eyes_m(row), self.shot.rays(u_px, row)
 
     def _open_sky(self) -> OpenSky:
         rows, columns = np.arange(0, self.height, STEP_PX), np.arange(0, self.width, STEP_PX)
@@ -125,23 +99,28 @@ class _Picture:
         pixel = pixel[indices]
         triangle = self.triangle[pixel].astype(np.int64)
         reach = 6.0 if max(self.weather.sun_rgb) > 0 else 14.0  # with all light from the sky it matters more
-        at = surface_at(self.world, self.lens.eye_m, self._rays(pixel), self.depth[pixel], triangle, self.uv[pixel])
+        at = surface_at(self.world, *self._rays(pixel), self.depth[pixel], triangle, self.uv[pixel])
         return OpenSky(self.world.scene, (len(rows), len(columns)), indices, at, reach)
 
-    def light(self) -> tuple[F32, float]:
-        """(H,W,3) linear light, and its exposure."""
-        light = np.empty((self.height * self.width, 3), np.float32)
+    def object_id(self) -> NDArray[np.int32]:
+        """(H*W,) the object at the centre of each pixel, -1 for the sky."""
+        found = np.full(len(self.triangle), -1, np.int32)
+        hit = self.triangle >= 0
+        found[hit] = self.world.object_id[self.triangle[hit]]
+        return found
+
+    def light(self) -> F32:
+        """(H*W,3) linear light, 0 in pixels without a ray."""
+        light = np.zeros((self.height * self.width, 3), np.float32)
         for pixel in _blocks(self.order):
             u, v = self._at(pixel)
             depth, triangle = self.depth[pixel], self.triangle[pixel].astype(np.int64)
             sky = self.sky.at(u, v, depth)
-            seen = self.shader.colour(self.lens.rays(u, v), depth, triangle, self.uv[pixel], sky, _lot(pixel))
+            seen = self.shader.colour(*self._through(u, v), depth, triangle, self.uv[pixel], sky, _lot(pixel))
             light[pixel] = seen.T
-        exposure = meter(light, self.weather)
-        self._refine(light, exposure)
-        return light.reshape(self.height, self.width, 3), exposure
+        return light
 
-    def _refine(self, light: F32, exposure: float) -> None:
+    def refine(self, light: F32, exposure: float) -> None:
         """Sample edges with more rays. Their light is compressed before the mean, so that no bright ray dominates."""
         edges = self._edges(light, exposure)
         scale = np.float32(exposure)
@@ -154,11 +133,11 @@ class _Picture:
             for k in range(EXTRA):
                 angle = turn + np.float32(2 * np.pi / EXTRA * k)
                 uk, vk = u + np.float32(0.4) * np.cos(angle), v + np.float32(0.4) * np.sin(angle)
-                ray = self.lens.rays(uk, vk)
-                hits = self.world.scene.cast(self.lens.eye_m, ray)
+                eye, ray = self._through(uk, vk)
+                hits = self.world.scene.cast(eye, ray)
                 sky = self.sky.at(uk, vk, hits.distance)
                 lot += np.uint32(2**32 // (1 + EXTRA))
-                more = self.shader.colour(ray, hits.distance, hits.triangle, hits.uv, sky, lot) * scale
+                more = self.shader.colour(eye, ray, hits.distance, hits.triangle, hits.uv, sky, lot) * scale
                 total += more / (1 + more)
             total /= 1 + EXTRA
             light[pixel] = (total / (1 - total) / scale).T
@@ -185,23 +164,35 @@ class _Picture:
         return edges
 
 
+def _depth_per_length(camera: PinholeCamera) -> F32 | np.float32:
+    """(H,W) depth of a hit at distance 1 in lengths of the ray of each pixel; 1 without a ray."""
+    if camera.model is None:
+        return np.float32(1)
+    v, u = np.mgrid[: camera.height_px, : camera.width_px]
+    share = rays_cam(camera, u.ravel(), v.ravel())[:, 2].reshape(u.shape)
+    return np.where(np.isnan(share), 1, share).astype(np.float32)
+
+
 def photograph(
-    world: Snapshot, camera: PinholeCamera, world_SE3_cam: SE3, weather: Weather, rng: np.random.Generator
+    shot: Shot, worlds: Sequence[tuple[Band, Snapshot]], weather: Weather, rng: np.random.Generator
 ) -> Photo:
     """Render the image of a camera.
 
     Args:
-        world: the snapshot.
-        camera: intrinsics.
-        world_SE3_cam: its pose in the frame of the snapshot.
+        shot: the exposure.
+        worlds: bands of the shot from top to bottom, and what each shows.
         weather: light, exposure and noise.
         rng: random generator of soft shadows, antialiasing and noise; equal states give equal bytes.
     """
-    picture = _Picture(world, camera, world_SE3_cam, weather, rng)
-    rgb = develop(*picture.light(), weather.noise, rng)
+    camera = shot.camera
+    pictures = [_Picture(world, shot, band, weather, rng) for band, world in worlds]
+    lights = [picture.light() for picture in pictures]
+    reached = [light[np.sort(picture.order)] for picture, light in zip(pictures, lights, strict=True)]
+    exposure = meter(np.concatenate(reached), weather)
+    for picture, light in zip(pictures, lights, strict=True):
+        picture.refine(light, exposure)
     shape = (camera.height_px, camera.width_px)
-    triangle = picture.triangle.reshape(shape)
-    object_id = np.full(shape, -1, np.int32)
-    hit = triangle >= 0
-    object_id[hit] = world.object_id[triangle[hit]]
-    return Photo(rgb, object_id, picture.depth.reshape(shape))
+    rgb = develop(np.concatenate(lights).reshape(*shape, 3), exposure, weather.noise, rng)
+    object_id = np.concatenate([picture.object_id() for picture in pictures]).reshape(shape)
+    depth = np.concatenate([picture.depth for picture in pictures]).reshape(shape)
+    return Photo(rgb, object_id, depth * _depth_per_length(camera))

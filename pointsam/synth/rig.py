@@ -1,52 +1,21 @@
-"""The vehicle's sensors, timed as in nuScenes: six cameras and a 32-beam LiDAR, or one camera and 64 beams as in KITTI.
+"""The rigs of vehicles, timed as in nuScenes: cameras, and one or two LiDARs.
 
-The vehicle frame has x forward, y left, z up and its origin on the ground below the rear axle. The LiDAR frame has x
-right, y forward, z up. A revolution starts on the left and turns clockwise seen from above. A sweep's time stamp is its
-end, and a camera exposes when the beam passes its optical axis.
+The vehicle frame has x forward, y left, z up and its origin on the ground below the rear axle. A camera exposes when
+the beam of the first LiDAR passes its optical axis.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import LensModel, PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.mesh import rotation
-
-SWEEP_US = 50_000
-SWEEPS_PER_KEY = 10
-
-
-@dataclass(frozen=True, eq=False)
-class LidarModel:
-    """A rolling LiDAR.
-
-    Args:
-        columns: number of columns per revolution.
-        elevation_rad: (R,) elevation of the rings, lowest first.
-        ego_SE3_lidar: its mounting.
-    """
-
-    columns: int
-    elevation_rad: NDArray[np.float64]
-    ego_SE3_lidar: SE3
-
-    @property
-    def rings(self) -> int:
-        """Number of rings, R."""
-        return len(self.elevation_rad)
-
-    def azimuth_rad(self) -> NDArray[np.float64]:
-        """(C,) azimuth of each column in the LiDAR frame, radians from x (right) towards y (forward)."""
-        return np.pi - (np.arange(self.columns) + 0.5) * 2 * np.pi / self.columns
-
-    def delay_s(self) -> NDArray[np.float64]:
-        """(C,) time from the measurement of each column to the end of the sweep, seconds."""
-        return (1 - (np.arange(self.columns) + 0.5) / self.columns) * SWEEP_US * 1e-6
+from pointsam.synth.sensors import AnyLidar, LidarModel, SolidStateLidar, beam_delay_s
+from pointsam.types import RollingShutter
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,29 +27,52 @@ class MountedCamera:
         camera: its intrinsics.
         ego_SE3_cam: its mounting.
         delay_us: time from its exposure to the end of the sweep.
+        shutter: exposure times of its rows; None if all are exposed at once.
     """
 
     name: str
     camera: PinholeCamera
     ego_SE3_cam: SE3
     delay_us: int
+    shutter: RollingShutter | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """All sensors of a vehicle."""
+    """All sensors of a vehicle.
+
+    Args:
+        lidar: the first LiDAR. It turns, and gives key frames and boxes their times.
+        cameras: the cameras.
+        others: further LiDARs.
+    """
 
     lidar: LidarModel
     cameras: tuple[MountedCamera, ...]
+    others: tuple[SolidStateLidar, ...] = ()
+
+    @property
+    def lidars(self) -> tuple[AnyLidar, ...]:
+        """All LiDARs."""
+        return (self.lidar, *self.others)
 
 
 @dataclass(frozen=True)
 class _Optics:
+    """Cameras of one image size.
+
+    Args:
+        cameras: position in the vehicle frame, metres; yaw, degrees; focal length, pixels.
+        lenses: model and coefficients of the cameras that distort.
+        shutter: exposure times of the rows of all cameras.
+    """
+
     width_px: int
     height_px: int
     principal_px: tuple[float, float]
     cameras: Mapping[str, tuple[tuple[float, float, float], float, float]]
-    """Position in the vehicle frame, metres; yaw, degrees; focal length, pixels."""
+    lenses: Mapping[str, tuple[LensModel, tuple[float, ...]]] = field(default_factory=dict)
+    shutter: RollingShutter | None = None
 
 
 _SIX = _Optics(
@@ -96,16 +88,54 @@ _SIX = _Optics(
         "CAM_FRONT_LEFT": ((1.52, 0.49, 1.51), 55.0, 1272.0),
     },
 )
+_LENSES: Mapping[str, tuple[LensModel, tuple[float, ...]]] = {
+    "CAM_FRONT": ("brown", (-0.32, 0.12, 0.0008, -0.0006)),
+    "CAM_FRONT_RIGHT": ("brown", (-0.30, 0.11, -0.0005, 0.0007, -0.012)),
+    "CAM_BACK_RIGHT": ("brown", (0.16, -0.05, 0.0004, 0.0003)),
+    "CAM_BACK": ("fisheye", (0.02, -0.01, 0.003, -0.0005)),
+    "CAM_BACK_LEFT": ("brown", (0.30, 0.10, 0.0006, -0.0004, 0.0, 0.62, 0.21, 0.02)),
+    "CAM_FRONT_LEFT": ("brown", (-0.28, 0.09, 0.0003, 0.0005)),
+}
+_FISHEYE_FOCAL_PX = 520.0
+_WIDE = {**_SIX.cameras, "CAM_BACK": (*_SIX.cameras["CAM_BACK"][:2], _FISHEYE_FOCAL_PX)}
+_DISTORTED = replace(_SIX, cameras=_WIDE, lenses=_LENSES)
+_ROLLING = replace(_SIX, shutter=RollingShutter(-0.015, 0.015))
 _ONE = _Optics(1242, 375, (609.6, 172.9), {"CAM_FRONT": ((1.03, 0.06, 1.65), 0.0, 721.5)})
-_HDL_32E = LidarModel(
-    1084, np.radians(-30.67 + 4 / 3 * np.arange(32)), SE3(rotation(-np.pi / 2), np.array((0.94, 0.0, 1.84)))
-)
+
+_UPRIGHT = rotation(-np.pi / 2)
+"""Axes of an upright LiDAR in the vehicle frame."""
+_ROOF_M = np.array((0.94, 0.0, 1.84))
+_HDL_32E = LidarModel(1084, np.radians(-30.67 + 4 / 3 * np.arange(32)), SE3(_UPRIGHT, _ROOF_M))
 _HDL_64E = LidarModel(
     2083,
     np.radians(np.concatenate([-24.8 + np.arange(32) / 2, -8.33 + np.arange(32) / 3])),
-    SE3(rotation(-np.pi / 2), np.array((0.76, 0.0, 1.73))),
+    SE3(_UPRIGHT, np.array((0.76, 0.0, 1.73))),
 )
-_RIGS: Mapping[str, tuple[LidarModel, _Optics]] = {"nuscenes": (_HDL_32E, _SIX), "kitti": (_HDL_64E, _ONE)}
+_TILTED = replace(_HDL_32E, ego_SE3_lidar=SE3(rotation(pitch=np.radians(20)) @ _UPRIGHT, _ROOF_M))
+_UPSIDE_DOWN = LidarModel(
+    1024, np.radians(np.linspace(-22.5, 22.5, 32)), SE3(_UPRIGHT @ np.diag((-1.0, 1.0, -1.0)), _ROOF_M)
+)
+_128_BEAMS = LidarModel(1024, np.radians(np.linspace(-25, 15, 128)), SE3(_UPRIGHT, _ROOF_M))
+_BUMPER = SolidStateLidar(
+    5000,
+    np.radians(np.linspace(-2, 2, 6)),
+    (np.radians(55), np.radians(12)),
+    (147.3, -91.7),
+    SE3(rotation(pitch=np.radians(3), roll=np.radians(12)) @ _UPRIGHT, np.array((3.45, 0.1, 0.62))),
+    "LIDAR_FRONT",
+    17_000,
+)
+_RIGS: Mapping[str, tuple[LidarModel, _Optics]] = {
+    "nuscenes": (_HDL_32E, _SIX),
+    "kitti": (_HDL_64E, _ONE),
+    "lens": (_HDL_32E, _DISTORTED),
+    "rolling": (_HDL_32E, _ROLLING),
+    "two-lidars": (_HDL_32E, _SIX),
+    "tilted": (_TILTED, _SIX),
+    "inverted": (_UPSIDE_DOWN, _SIX),
+    "beams-128": (_128_BEAMS, _SIX),
+}
+_OTHERS: Mapping[str, tuple[SolidStateLidar, ...]] = {"two-lidars": (_BUMPER,)}
 RIGS = tuple(_RIGS)
 
 
@@ -122,16 +152,12 @@ def rig(name: str = "nuscenes", scale: float = 1.0) -> Rig:
         # Pixel centres lie at whole numbers, so the image's corner is at -0.5 and scales about it.
         cx, cy = ((c + 0.5) * scale - 0.5 for c in optics.principal_px)
         K = np.array([[focal_px * scale, 0, cx], [0, focal_px * scale, cy], [0, 0, 1]])
-        camera = PinholeCamera(K, round(optics.width_px * scale), round(optics.height_px * scale))
+        size_px = round(optics.width_px * scale), round(optics.height_px * scale)
+        model, coefficients = optics.lenses.get(channel, ("brown", ()))
+        camera = PinholeCamera(K, *size_px, coefficients, model)
         upright = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # camera axes in the vehicle frame
         pose = SE3(rotation(np.radians(yaw_deg)) @ upright, np.array(position))
-        turned = (90.0 - yaw_deg) % 360.0 / 360.0
-        mounted.append(MountedCamera(channel, camera, pose, round((1 - turned) * SWEEP_US)))
-    return Rig(lidar, tuple(mounted))
-
-
-def beam_delay_s(xy_lidar_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) time from the passage of the beam at (N,2) points of the LiDAR frame to the end of the sweep, seconds."""
-    turned = (np.pi - np.arctan2(xy_lidar_m[:, 1], xy_lidar_m[:, 0])) % (2 * np.pi) / (2 * np.pi)
-    delay: NDArray[np.float64] = (1 - turned) * SWEEP_US * 1e-6
-    return delay
+        axis_lidar = lidar.ego_SE3_lidar.rotation.T @ pose.rotation[:, 2]
+        delay_us = round(float(beam_delay_s(axis_lidar[None, :2])[0]) * 1e6)
+        mounted.append(MountedCamera(channel, camera, pose, delay_us, optics.shutter))
+    return Rig(lidar, tuple(mounted), _OTHERS.get(name, ()))

@@ -23,12 +23,12 @@ SHADOWS_TO_M = 80.0
 
 
 class Shader:
-    """Colours of rays from one eye.
+    """Colours of rays from one eye, which may move a little during the exposure.
 
     Args:
         snapshot: the world.
         weather: the weather.
-        eye_m: (3,) float32.
+        eye_m: (3,) float32 its position, from which lamps are near or far.
         pixel: angle of a pixel, radians.
     """
 
@@ -40,10 +40,11 @@ class Shader:
         self._reach = np.array([lamp.reach_m for lamp in snapshot.lights], np.float32)
         self._faint = np.float32(0.0015 + 0.02 * max(weather.ambient_rgb))  # lamps below this are not visible
 
-    def colour(self, direction: F32, depth: F32, triangle: Ints, uv: F32, open_sky: F32, lot: Lots) -> F32:
+    def colour(self, eye_m: F32, direction: F32, depth: F32, triangle: Ints, uv: F32, open_sky: F32, lot: Lots) -> F32:
         """Radiance along rays from the eye.
 
         Args:
+            eye_m: (3,) origin of all rays, or (N,3) of each.
             direction: (N,3) of any length.
             depth: (N,) depth of the hits, in lengths of the direction.
             triangle: (N,) triangle of the hits, negative for the sky.
@@ -61,7 +62,8 @@ class Shader:
             way /= np.sqrt(np.einsum("ij,ij->i", way, way))[:, None]
             rgb[:, sky] = sky_rgb(way, self._weather).T
         if len(hit):
-            found = surface_at(self._world, self._eye, direction[hit], depth[hit], triangle[hit], uv[hit])
+            eye = eye_m if eye_m.ndim == 1 else eye_m[hit]
+            found = surface_at(self._world, eye, direction[hit], depth[hit], triangle[hit], uv[hit])
             rgb[:, hit] = self._surface_colour(found, open_sky[hit], lot[hit])
         return rgb
 

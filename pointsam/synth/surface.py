@@ -68,7 +68,7 @@ def surface_at(snapshot: Snapshot, eye_m: F32, direction: F32, depth: F32, trian
 
     Args:
         snapshot: the world.
-        eye_m: (3,) origin of the rays.
+        eye_m: (3,) origin of all rays, or (N,3) of each.
         direction: (N,3) of any length.
         depth: (N,) depth of the hits, in lengths of the direction.
         triangle: (N,) triangle of the hits.
@@ -77,7 +77,7 @@ def surface_at(snapshot: Snapshot, eye_m: F32, direction: F32, depth: F32, trian
     view = np.ascontiguousarray(direction.T)
     length = np.sqrt(dot(view, view))
     point = view * depth
-    point += eye_m[:, None]
+    point += eye_m[:, None] if eye_m.ndim == 1 else eye_m.T
     view /= length
     normal = interpolated(snapshot.normals, triangle, uv)
     flat = np.ascontiguousarray(snapshot.face_normals.take(triangle, axis=0).T)

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pointsam.base.files import replacing, store_errors
+from pointsam.geometry.se3 import SE3
 from pointsam.synth.annotate import CATEGORIES
 from pointsam.synth.recorded import ObjectRow, RecordedFrame
-from pointsam.synth.rig import Rig
+from pointsam.synth.rig import MountedCamera, Rig
 
 TABLES = (
     *("sensor", "calibrated_sensor", "category", "attribute", "visibility", "log", "map", "scene", "sample"),
     *("sample_data", "ego_pose", "instance", "sample_annotation", "lidarseg", "panoptic"),
 )
-LIDAR = "LIDAR_TOP"
 _ATTRIBUTES = {
     "vehicle.moving": "Vehicle is moving.",
     "vehicle.stopped": "Vehicle, with a driver, is currently stationary.",
@@ -83,7 +83,7 @@ def write_tables(folder: Path, rig: Rig, scenes: Iterable[SceneRecord], splits: 
             writer = _Writer(files)
             _fixed(writer, rig)
             for scene in scenes:
-                _scene(writer, scene)
+                _scene(writer, scene, rig.lidar.name)
             writer.end()
             paths["splits"].write_text(json.dumps(splits, indent=1), encoding="utf-8")
 
@@ -110,24 +110,10 @@ class _Writer:
 
 
 def _fixed(writer: _Writer, rig: Rig) -> None:
-    cameras = rig.cameras
-    poses = {LIDAR: rig.lidar.ego_SE3_lidar, **{m.name: m.ego_SE3_cam for m in cameras}}
-    intrinsics: dict[str, list[list[float]]] = {LIDAR: [], **{m.name: m.camera.K.tolist() for m in cameras}}
-    kinds = {LIDAR: "lidar", **{m.name: "camera" for m in cameras}}
+    kinds = {**{m.name: "lidar" for m in rig.lidars}, **{m.name: "camera" for m in rig.cameras}}
     writer.add("sensor", ({"token": token("sensor", c), "channel": c, "modality": kinds[c]} for c in kinds))
-    writer.add(
-        "calibrated_sensor",
-        (
-            {
-                "token": token("calibrated_sensor", c),
-                "sensor_token": token("sensor", c),
-                "translation": pose.translation_m.tolist(),
-                "rotation": quaternion(pose.rotation),
-                "camera_intrinsic": intrinsics[c],
-            }
-            for c, pose in poses.items()
-        ),
-    )
+    writer.add("calibrated_sensor", (_mounting(m.name, m.ego_SE3_lidar, []) for m in rig.lidars))
+    writer.add("calibrated_sensor", (_camera(m) for m in rig.cameras))
     names = enumerate(CATEGORIES)
     writer.add("category", ({"token": _category(n), "name": n, "description": n, "index": i} for i, n in names))
     attributes = _ATTRIBUTES.items()
@@ -136,7 +122,28 @@ def _fixed(writer: _Writer, rig: Rig) -> None:
     writer.add("visibility", ({"token": k, "level": v, "description": f"visible share {v}"} for k, v in levels))
 
 
-def _scene(writer: _Writer, scene: SceneRecord) -> None:
+def _mounting(channel: str, pose: SE3, intrinsic: list[list[float]]) -> _Row:
+    return {
+        "token": token("calibrated_sensor", channel),
+        "sensor_token": token("sensor", channel),
+        "translation": pose.translation_m.tolist(),
+        "rotation": quaternion(pose.rotation),
+        "camera_intrinsic": intrinsic,
+    }
+
+
+def _camera(mounted: MountedCamera) -> _Row:
+    """The row of a camera, with fields that nuScenes lacks if it distorts or has a rolling shutter."""
+    camera, shutter = mounted.camera, mounted.shutter
+    row = dict(_mounting(mounted.name, mounted.ego_SE3_cam, camera.K.tolist()))
+    if camera.model is not None:
+        row |= {"camera_distortion": list(camera.distortion), "camera_lens": camera.lens}
+    if shutter is not None:
+        row["camera_readout_s"] = [shutter.first_s, shutter.last_s]
+    return row
+
+
+def _scene(writer: _Writer, scene: SceneRecord, lidar: str) -> None:
     scene_token, log = token("scene", scene.name), token("log", scene.logfile)
     samples = [frame["sample_token"] for frame in scene.frames]
     writer.add(
@@ -179,11 +186,11 @@ def _scene(writer: _Writer, scene: SceneRecord) -> None:
             for i, frame in enumerate(scene.frames)
         ),
     )
-    _sensor_data(writer, scene)
+    _sensor_data(writer, scene, lidar)
     _annotations(writer, scene, samples)
 
 
-def _sensor_data(writer: _Writer, scene: SceneRecord) -> None:
+def _sensor_data(writer: _Writer, scene: SceneRecord, lidar: str) -> None:
     chains: dict[str, list[str]] = {}
     for frame in scene.frames:
         for row in frame["data"]:
@@ -192,7 +199,6 @@ def _sensor_data(writer: _Writer, scene: SceneRecord) -> None:
     for frame in scene.frames:
         for row in frame["data"]:
             channel = row["channel"]
-            image = channel != LIDAR
             writer.add(
                 "sample_data",
                 [
@@ -202,7 +208,7 @@ def _sensor_data(writer: _Writer, scene: SceneRecord) -> None:
                         "ego_pose_token": row["token"],
                         "calibrated_sensor_token": token("calibrated_sensor", channel),
                         "timestamp": row["t_us"],
-                        "fileformat": "jpg" if image else "pcd",
+                        "fileformat": "jpg" if row["file"].endswith(".jpg") else "pcd",
                         "is_key_frame": row["key"],
                         "height": row["height"],
                         "width": row["width"],
@@ -214,9 +220,11 @@ def _sensor_data(writer: _Writer, scene: SceneRecord) -> None:
             pose = {"translation": row["translation"], "rotation": row["rotation"]}
             writer.add("ego_pose", [{"token": row["token"], "timestamp": row["t_us"], **pose}])
             position[channel] += 1
-        for pack, file in frame["labels"].items():
-            key = next(row["token"] for row in frame["data"] if row["channel"] == LIDAR and row["key"])
-            writer.add(pack, [{"token": key, "sample_data_token": key, "filename": file}])
+        keys = {row["channel"]: row["token"] for row in frame["data"] if row["key"]}
+        for channel, labels in {lidar: frame["labels"], **frame.get("other_labels", {})}.items():
+            for pack, file in labels.items():
+                key = keys[channel]
+                writer.add(pack, [{"token": key, "sample_data_token": key, "filename": file}])
 
 
 def _annotations(writer: _Writer, scene: SceneRecord, samples: Sequence[str]) -> None:

@@ -134,7 +134,7 @@ class CameraView:
         name: name of the camera, unique in a frame (CAM_FRONT, image_2).
         source: source of the image.
         t_us: exposure time, microseconds.
-        camera: intrinsics and distortion.
+        camera: matrix, lens and size of the image.
         ego_SE3_cam: mounting of the camera.
         world_SE3_ego: pose of the vehicle at `t_us`; the LiDAR has another time stamp and pose.
         shutter: exposure times of the rows; None if the whole image was exposed at `t_us` (or close enough).

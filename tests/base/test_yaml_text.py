@@ -4,7 +4,7 @@ from pointsam.base.yaml_text import MOST_BYTES, parse_yaml, yaml_text
 
 
 def test_scalars_are_those_of_yaml_1_2():
-    text = b"{a: 1e-3, b: -2, c: yes, d: 12:30, e: 2026-11-30, f: 007, g: true, h: ~, i: .5, j: , 5: x}"
+    text = b"{a: 1e-3, b: -2, c: yes, d: 12:30, e: 2026-11-30, f: 007, g: true, h: ~, i: .5, j: , 5: x, k: .inf}"
     values = parse_yaml(text)
     assert values == {
         "a": 1e-3,
@@ -18,6 +18,7 @@ def test_scalars_are_those_of_yaml_1_2():
         "i": 0.5,
         "j": None,
         "5": "x",
+        "k": ".inf",
     }
 
 
@@ -34,6 +35,7 @@ def test_what_is_written_is_read_back_equal():
         (b"a: !!python/object/apply:os.system [ls]", "line 1: could not determine a constructor"),
         (b"a: [1, 2", "line 1: "),
         (b"? [a]\n: 1", "line 1: a key must be a text"),
+        (b"a: 1\nb: 1e999", "line 2: 1e999 is too large"),
         (b"\xff\xfe\x00", "no text in UTF-8"),
         (b"[" * 100, "too deeply"),
         (b" " * (MOST_BYTES + 1), "too many"),

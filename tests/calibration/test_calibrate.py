@@ -15,6 +15,7 @@ from pointsam.calibration.estimate import (
     CameraEstimate,
     camera_results,
     doubt_deg,
+    points_at_20_m,
     rig_result,
     time_status_of,
 )
@@ -288,6 +289,16 @@ def test_the_uncertainty_of_a_camera_is_that_of_directions_at_20_m():
     across = step - np.sum(step * rays, axis=-1, keepdims=True) * rays
     wanted = np.rad2deg(np.sqrt(np.mean(np.sum(across**2, axis=-1))))
     assert doubt_deg(view, root @ root.T) == pytest.approx(wanted, rel=0.05)
+
+
+def test_the_points_of_an_uncertainty_are_those_that_the_lens_shows():
+    for lens, count in (((0.1, 0, 0, 0), 45), ((-0.6, 0, 0, 0), 21)):  # the second ends at 37 degrees, within the image
+        camera = PinholeCamera(CAMERA.K, 800, 450, lens)
+        xyz = points_at_20_m(CameraView("cam", ImageFile(Path()), 0, camera, SE3.identity(), SE3.identity()))
+        assert len(xyz) == count
+        np.testing.assert_allclose(np.linalg.norm(xyz, axis=1), 20)
+        uv, _ = camera.project(xyz)
+        assert ((uv >= [-1e-6, 150 - 1e-6]) & (uv <= [800 + 1e-6, 450 + 1e-6])).all()
 
 
 def test_a_standing_vehicle_gives_no_time_offset(drive, observations, hasty):

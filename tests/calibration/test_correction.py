@@ -42,7 +42,7 @@ def test_without_neighbours_two_sweeps_give_the_motion_for_a_time_offset(frame):
     np.testing.assert_allclose(np.linalg.norm(step.translation_m), 0.2, atol=1e-3)
 
 
-def test_a_rig_is_also_the_other_lidars_and_the_shutters(frame):
+def test_a_rig_is_also_the_other_lidars_the_lenses_and_the_shutters(frame):
     first, second = frame.sweeps
     (view,) = frame.cameras
     rigs = [
@@ -51,6 +51,9 @@ def test_a_rig_is_also_the_other_lidars_and_the_shutters(frame):
         replace(frame, sweeps=(first, replace(second, ego_SE3_lidar=SE3.identity()))),
         replace(frame, cameras=(replace(view, shutter=RollingShutter(0.0, 0.02)),)),
         replace(frame, cameras=(replace(view, shutter=RollingShutter(0.02, 0.0)),)),
+        replace(frame, cameras=(replace(view, camera=replace(view.camera, distortion=(0.1, 0, 0, 0))),)),
+        replace(frame, cameras=(replace(view, camera=replace(view.camera, distortion=(0.1,) * 4)),)),
+        replace(frame, cameras=(replace(view, camera=replace(view.camera, distortion=(0.1,) * 4, lens="fisheye")),)),
     ]
     assert len({rig_of(each) for each in rigs}) == len(rigs)
     moved_on = replace(second, t_us=second.t_us + 5, world_SE3_ego=SE3.identity())

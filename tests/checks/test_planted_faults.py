@@ -168,20 +168,75 @@ TABLES = {
         "missing-cameras",
         ("CAM_BACK: no image in 1 of 9 frames",),
     ),
-    "distortion": (
-        {"calibrated_sensor": of(FRONT, camera_distortion=[-0.3, 0.1, 0, 0, 0])},
+    "a lens that folds inside of the image": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[-1.3, 0.1, 0, 0, 0])},
         "camera-distortion",
-        ("CAM_FRONT: 'camera_distortion' is [-0.3, 0.1, 0, 0, 0]", "Undistort the images", "camera_intrinsic"),
+        ("CAM_FRONT: camera_distortion [-1.3, 0.1, 0.0, 0.0, 0.0] of a brown lens", "without a ray", "folds 27."),
+    ),
+    "coefficients for degrees": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[17.0, 5.7, 0, 0, 0])},
+        "camera-distortion",
+        ("times their distance from the principal point",),
+    ),
+    "coefficients for pixels": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[-2e-7, 1e-14, 0, 0, 0])},
+        "camera-distortion",
+        ("moves no pixel by more than", "it may be meant for coordinates in pixels"),
+    ),
+    "coefficients in another order": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[-0.3, 0.1, -0.08, 0.001, -0.002])},
+        "camera-distortion",
+        ("p1 and p2, the third and the fourth, are larger than those of a lens", "OpenCV's order"),
+    ),
+    "a fisheye in degrees": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[-6, 1, 0, 0], camera_lens="fisheye")},
+        "camera-distortion",
+        ("of a fisheye lens leaves", "without a ray"),
+    ),
+    "three coefficients": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[-0.3, 0.1, 0.2])},
+        "calibration-values",
+        ("[CAL002]", FRONT, "'camera_distortion' of CAM_FRONT", "a brown lens has the coefficients k1, k2, p1, p2"),
+    ),
+    "a fisheye without coefficients": (
+        {"calibrated_sensor": of(FRONT, camera_lens="fisheye")},
+        "calibration-values",
+        ("'camera_distortion' of CAM_FRONT", "a fisheye lens has the coefficients k1, k2, k3, k4, got ()"),
+    ),
+    "a coefficient that is text": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[-0.3, "0.1", 0, 0, 0])},
+        "calibration-values",
+        ("'camera_distortion' of CAM_FRONT", 'not a list of numbers: [-0.3, "0.1", 0, 0, 0]'),
+    ),
+    "a coefficient that is not finite": (
+        {"calibrated_sensor": of(FRONT, camera_distortion=[math.nan, 0, 0, 0, 0])},
+        "calibration-values",
+        ("'camera_distortion' of CAM_FRONT", "not a list of numbers: [null, 0, 0, 0, 0]"),
+    ),
+    "a lens of another name": (
+        {"calibrated_sensor": of(FRONT, camera_lens="Fisheye")},
+        "calibration-values",
+        ("'camera_lens' of CAM_FRONT", "no lens model 'Fisheye'"),
+    ),
+    "one row time": (
+        {"calibrated_sensor": of(FRONT, camera_readout_s=[0.03])},
+        "calibration-values",
+        ("'camera_readout_s' of CAM_FRONT", "not two numbers: [0.03]"),
+    ),
+    "row times in milliseconds": (
+        {"calibrated_sensor": of(FRONT, camera_readout_s=[-15, 15])},
+        "row-times",
+        ("CAM_FRONT: its rows are exposed from -15 to 15 s from the time stamp", "in seconds"),
     ),
     "distortion as ROS names it": (
         {"calibrated_sensor": of(FRONT, D=[-0.3, 0.1, 0, 0, 0])},
         "camera-distortion",
-        ("CAM_FRONT: 'D' is [-0.3, 0.1, 0, 0, 0]",),
+        ("CAM_FRONT: 'D' is [-0.3, 0.1, 0, 0, 0]", "this field is not read", "camera_distortion"),
     ),
     "a lens that is no pinhole": (
         {"calibrated_sensor": of(FRONT, camera_distortion=[0] * 5, camera_model="Fisheye")},
         "camera-distortion",
-        ("CAM_FRONT: 'camera_model' is \"Fisheye\"", "Undistort the images"),
+        ("CAM_FRONT: 'camera_model' is \"Fisheye\"", "camera_lens"),
     ),
     "distortion by another name": (
         {"calibrated_sensor": of(FRONT, distortion_coefficients={"k1": 0.1})},
@@ -439,5 +494,19 @@ def test_a_real_gap_small_rounding_and_an_extra_radar_raise_no_alarm(root):
 
     edit(root, ego_pose=rounded, calibrated_sensor=calibrations)
     edit(root, sensor=lambda table: table.append({"token": "r", "channel": "RADAR_REAR", "modality": "radar"}))
+    status, output = checked(root)
+    assert (status, "no problem found" in output) == (0, True), output
+
+
+@pytest.mark.parametrize(
+    ("lens", "distortion"),
+    [("brown", [-0.12, 0.02, 0.001, -0.001, 0]), ("brown", [0.3, 0, 0, 0, 0, 0.5, 0, 0]), ("fisheye", [0.02, 0, 0, 0])],
+)
+def test_a_lens_and_row_times_raise_no_alarm(root, lens, distortion):
+    stated = {"camera_distortion": distortion, "camera_lens": lens, "camera_readout_s": [-0.015, 0.015]}
+    other = {"camera_distortion": None, "camera_lens": None, "camera_readout_s": None}
+    cameras = [key for name, key in CALIBRATION.items() if name != "LIDAR_TOP"]
+    edit(root, calibrated_sensor=lambda table: [row.update(stated) for row in table if row["token"] in cameras])
+    edit(root, calibrated_sensor=of(CALIBRATION["LIDAR_TOP"], **other))
     status, output = checked(root)
     assert (status, "no problem found" in output) == (0, True), output

@@ -11,7 +11,8 @@ from helpers.raw_root import make_raw
 from helpers.tracking_root import make_tracking
 from PIL import Image
 
-from pipelines.conversion import Conversion, convert
+from pipelines.conversion.convert import convert
+from pipelines.conversion.values import Conversion
 from pipelines.data import Reading
 from pointsam.base.errors import DatasetError, SchemaError, StoreError
 from pointsam.datasets import open_dataset
@@ -264,3 +265,73 @@ def test_a_source_is_read_as_the_options_say(tmp_path):
     said = convert(Conversion(root, "folder", Reading(columns=("x", "y", "z", "intensity"))), tmp_path / "dest")
     assert said.frames == 2
     assert Path(said.dest, "frames.csv").read_text().splitlines()[1].endswith(",000000,training,0")
+
+
+def with_lenses(tables):
+    """An edit of make_root: two cameras that distort, one of them with a rolling shutter."""
+    lenses = {
+        "CAM_FRONT": {"camera_distortion": [-0.2, 0.05, 0.001, -0.002, 0.01], "camera_readout_s": [-0.01, 0.02]},
+        "CAM_BACK": {"camera_distortion": [0.1, -0.02, 0.003, 0.001], "camera_lens": "fisheye"},
+    }
+    channel = {row["token"]: row["channel"] for row in tables["sensor"]}
+    for row in tables["calibrated_sensor"]:
+        row.update(lenses.get(channel[row["sensor_token"]], {}))
+
+
+@pytest.mark.parametrize("target", ["folder", "nuscenes"])
+def test_lenses_and_times_of_rows_survive(tmp_path, target):
+    root = make_root(tmp_path / "root", edit=with_lenses)
+    first = open_dataset(root)
+    second, said = written(root, tmp_path / "dest", target)
+    assert said.changing == ()
+    views = [{v.name: v for v in data.frame(data.frame_ids()[0]).cameras} for data in (first, second)]
+    assert views[0]["CAM_BACK"].camera.lens == "fisheye"
+    assert views[0]["CAM_FRONT"].shutter is not None
+    for name, view in views[0].items():
+        same = views[1][name]
+        assert (same.camera.lens, tuple(same.camera.distortion)) == (view.camera.lens, tuple(view.camera.distortion))
+        assert same.shutter == view.shutter
+
+
+def test_lenses_are_a_loss_in_kitti(tmp_path):
+    root = make_root(tmp_path / "root", edit=with_lenses)
+    said = convert(Conversion(root, "kitti", camera="CAM_FRONT", accept_loss=True), tmp_path / "dest")
+    assert any("distortion of the lens is left out" in line for line in said.changing)
+    assert any("times of rows of the image are left out" in line for line in said.changing)
+    assert open_dataset(tmp_path / "dest").frame("000000").cameras[0].camera.model is None
+
+
+def second_lidar(tables):
+    """An edit of make_root: LIDAR_FRONT, with the files of LIDAR_TOP, 20 ms later and mounted elsewhere."""
+    sensor = next(row for row in tables["sensor"] if row["channel"] == "LIDAR_TOP")
+    mounted = next(row for row in tables["calibrated_sensor"] if row["sensor_token"] == sensor["token"])
+    tables["sensor"].append({**sensor, "token": "front", "channel": "LIDAR_FRONT"})
+    other = {"token": "front", "sensor_token": "front", "translation": [2.0, 0.5, 0.6]}
+    tables["calibrated_sensor"].append({**mounted, **other})
+    own = [row for row in tables["sample_data"] if row["calibrated_sensor_token"] == mounted["token"]]
+    for row in own:
+        names = {key: row[key] and "front" + row[key] for key in ("token", "prev", "next")}
+        late = {"timestamp": row["timestamp"] + 20_000, "calibrated_sensor_token": "front"}
+        tables["sample_data"].append({**row, **names, **late})
+
+
+@pytest.mark.parametrize("target", ["folder", "nuscenes"])
+def test_all_lidars_survive(tmp_path, target):
+    root = make_root(tmp_path / "root", edit=second_lidar)
+    reading = Reading(lidar="LIDAR_TOP,LIDAR_FRONT")
+    first = open_dataset(root, lidar=reading.lidar)
+    second, said = written(root, tmp_path / "dest", target, reading=reading)
+    assert said.options == ("--lidar LIDAR_TOP,LIDAR_FRONT" if target == "nuscenes" else "")
+    for theirs, ours in zip(first.frame_ids(), second.frame_ids(), strict=True):
+        one, other = first.frame(theirs), second.frame(ours)
+        assert [s.sensor for s in other.sweeps] == ["LIDAR_TOP", "LIDAR_FRONT"]
+        for sweep, same in zip(one.sweeps, other.sweeps, strict=True):
+            assert same.t_us == sweep.t_us
+            np.testing.assert_array_equal(read_columns(same, POINTS), read_columns(sweep, POINTS))
+            moved = [key_SE3_sweep(frame.sweep, s) for frame, s in ((one, sweep), (other, same))]
+            np.testing.assert_allclose(moved[1].translation_m, moved[0].translation_m, atol=1e-6)
+        past = [data.past_sweeps(frame_id, 3) for data, frame_id in ((first, theirs), (second, ours))]
+        assert [(s.sensor, s.t_us) for s in past[1]] == [(s.sensor, s.t_us) for s in past[0]]
+    refused(
+        label("convert", root, tmp_path / "none", "--to", "kitti", "--lidar", reading.lidar), "SCH004", "further LiDARs"
+    )

@@ -76,6 +76,15 @@ def test_a_wrong_suffix_is_named(tmp_path, write, suffix):
     assert suffix in str(caught.value)
 
 
+def test_a_las_header_with_too_many_records_is_refused_at_once(tmp_path):
+    path = write_las(tmp_path / "a.las")
+    content = bytearray(path.read_bytes())
+    content[100:104] = b"\xff" * 4
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match="more records than the file can hold"):
+        read_columns(sweep(path), ("x", "y", "z"))
+
+
 def test_las_without_laspy_names_the_package(tmp_path, monkeypatch):
     path = write_las(tmp_path / "a.las")
     monkeypatch.setitem(sys.modules, "laspy", None)

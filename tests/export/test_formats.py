@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,16 +12,19 @@ import pytest
 from helpers.exports import item_of, labels_of, objects
 
 from pointsam.base.errors import BackendError, SchemaError
+from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.export.boxes import kitti
 from pointsam.export.clouds import pcd, ply
 from pointsam.export.detection import mmdet3d, mmdet3d_info, mmdet3d_split, openpcdet, openpcdet_split
 from pointsam.export.lidarseg import lidarseg
 from pointsam.export.semantickitti import CLASSES, semantickitti
-from pointsam.geometry.boxes import box_members
+from pointsam.geometry.boxes import box_members, corners
+from pointsam.geometry.camera import PinholeCamera
 from pointsam.geometry.se3 import SE3
 from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED
 from pointsam.taxonomy import KITTI, NUSCENES, ClassSpec, Taxonomy
+from pointsam.types import CameraView, Frame, Sweep
 
 
 @pytest.fixture(params=range(3))
@@ -156,3 +160,24 @@ def test_a_frame_without_clusters_is_written_empty():
     assert openpcdet(empty)["labels/abc.txt"] == b""
     assert mmdet3d_info(empty)["instances"] == []
     assert not np.frombuffer(semantickitti(empty)["labels/abc.label"], dtype=np.uint32).any()
+
+
+def test_kitti_boxes_in_the_image_are_as_the_lens_shows_them():
+    pixels = []
+    for lens in ({}, {"distortion": (-0.2, 0.02, 0.0, 0.0)}, {"distortion": (0.0,) * 4, "lens": "fisheye"}):
+        camera = PinholeCamera(np.array([[700.0, 0, 600], [0, 700, 300], [0, 0, 1]]), 1200, 600, **lens)
+        still = SE3.identity()
+        ahead = SE3(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
+        view = CameraView("image_2", ImageFile(Path("0.png")), 0, camera, ahead, still)
+        sweep = Sweep(RawPoints(Path("0.bin"), XYZ), 0, still, still)
+        rng = np.random.default_rng(0)
+        points = np.column_stack([rng.uniform([8, -4, -1], [12, -2, 0], (300, 3)), np.zeros(300)]).astype(np.float32)
+        frame = Frame("abc", "scene", (sweep,), {}, (view,))
+        item = item_of(labels_of([0] * 300, [0] * 300), points, KITTI, frame=frame, rect_SE3_lidar=ahead.inverse())
+        (content,) = kitti(item).values()
+        found = np.array(content.split()[4:8], dtype=float)
+        uv, _ = camera.project(ahead.inverse().apply(corners(item.boxes)[0]))
+        np.testing.assert_allclose(found, [*uv.min(axis=0), *uv.max(axis=0)], atol=0.006)
+        pixels.append(found)
+    assert np.abs(pixels[1] - pixels[0]).max() > 5
+    assert np.abs(pixels[2] - pixels[0]).max() > 5

@@ -15,6 +15,7 @@ from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, RollingShutter, Sweep
 
 CAM_FROM_EGO_AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # x right = -y left, y down = -z up, z = x
+BARREL = (-0.1, 0.02, 0.001, -0.001)
 CAMERA = PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), width_px=100, height_px=80)
 
 
@@ -130,7 +131,7 @@ def rolling(shutter, camera=None, speed_mps=20.0, turn_rad_s=0.0):
     [
         (None, 10.0),
         (RollingShutter(0.0, 0.0), 10.0),
-        (RollingShutter(-0.04, 0.04), 10.4),  # row 20 of 0 to 80 is exposed 20 ms before: 0.4 m farther
+        (RollingShutter(-0.04, 0.04), 10.4),  # row 21 of 0 to 80 is exposed 20 ms before: 0.4 m farther
         (RollingShutter(0.04, -0.04), 9.6),  # reads upwards
         (RollingShutter(0.0, 0.04), 9.8),
         (RollingShutter(-0.04, 0.04, "columns"), 10.16),  # column 40 of 0 to 100: 8 ms before
@@ -139,26 +140,51 @@ def rolling(shutter, camera=None, speed_mps=20.0, turn_rad_s=0.0):
 def test_a_point_is_seen_when_its_row_is_exposed(shutter, depth_m):
     frame, eye = rolling(shutter)
     seen = projection.project(np.array([[10.0, 1, 2]]), frame, eye)
-    np.testing.assert_allclose(seen.depth_m, [depth_m], atol=1e-9)
-    np.testing.assert_allclose(seen.uv_px, [[50 - 100 / depth_m, 40 - 200 / depth_m]], atol=1e-8)
+    ((u, v),), (depth,) = seen.uv_px, seen.depth_m
+    assert depth == pytest.approx(depth_m, abs=0.03)
+    np.testing.assert_allclose([u, v], [50 - 100 / depth, 40 - 200 / depth], atol=1e-9)
+    if shutter is not None:  # the vehicle drives towards the point: the depth tells the time at which it is seen
+        part = v / 80 if shutter.axis == "rows" else u / 100
+        time_s = shutter.first_s + part * (shutter.last_s - shutter.first_s)
+        assert (10 - depth) / 20 == pytest.approx(time_s, abs=1e-11)
 
 
-def test_rows_see_a_turning_vehicle_and_a_lens():
-    """Slow twin: each point once more through the pose at the time of the row it fell on."""
-    camera = PinholeCamera(CAMERA.K, 100, 80, (-0.1, 0.02, 0.001, -0.001))
-    shutter = RollingShutter(-0.01, 0.03)
+@pytest.mark.parametrize("shutter", [RollingShutter(-0.01, 0.05), RollingShutter(0.06, -0.02, "columns")])
+@pytest.mark.parametrize(("lens", "distortion"), [("brown", ()), ("brown", BARREL), ("fisheye", (0.02,) * 4)])
+def test_rows_see_a_turning_vehicle_and_a_lens(shutter, lens, distortion):
+    """Slow twin: for each point, the root of (time of its row, seen at a time) - (that time), by bisection."""
+    from scipy.optimize import brentq
+
+    camera = PinholeCamera(CAMERA.K, 100, 80, distortion, lens)
     frame, eye = rolling(shutter, camera, turn_rad_s=0.6)
     rng = np.random.default_rng(0)
-    xyz = np.column_stack([rng.uniform(5, 30, 60), rng.uniform(-2, 2, 60), rng.uniform(-2, 2, 60)])
+    xyz = np.column_stack([rng.uniform(4, 30, 40), rng.uniform(-2, 2, 40), rng.uniform(-2, 2, 40)])
     seen = projection.project(xyz, frame, eye)
     rate = motion.twist(frame, 0)
-    for k, point in enumerate(xyz):
-        ((_, v),) = camera.project(cam_SE3_lidar(frame.sweep, eye).apply(point[None]))[0]
-        time_s = -0.01 + np.clip(v / 79, 0, 1) * 0.04
+
+    def exposed(point, time_s):
         later = replace(eye, world_SE3_ego=motion.moved(eye.world_SE3_ego, rate, time_s))
         uv, depth = camera.project(cam_SE3_lidar(frame.sweep, later).apply(point[None]))
-        np.testing.assert_allclose(seen.uv_px[k], uv[0], atol=1e-7)
-        np.testing.assert_allclose(seen.depth_m[k], depth[0], atol=1e-9)
+        part = uv[0, 1] / 79 if shutter.axis == "rows" else uv[0, 0] / 99
+        return uv[0], depth[0], shutter.first_s + min(max(part, 0), 1) * (shutter.last_s - shutter.first_s)
+
+    for k, point in enumerate(xyz):
+        ends = sorted([shutter.first_s - 0.001, shutter.last_s + 0.001])
+        time_s = brentq(lambda s, point=point: exposed(point, s)[2] - s, ends[0] - 0.002, ends[1] + 0.002, xtol=1e-14)
+        uv, depth, _ = exposed(point, time_s)
+        np.testing.assert_allclose(seen.uv_px[k], uv, atol=1e-8)
+        np.testing.assert_allclose(seen.depth_m[k], depth, atol=1e-10)
+    assert seen.valid.sum() > 20
+
+
+def test_a_point_that_outruns_the_shutter_has_no_place():
+    """The vehicle passes the point before the row on which it appears is read, and has not passed it before."""
+    frame, eye = rolling(RollingShutter(0.0, 2.0))
+    xyz = np.array([[10.0, 0, -1], [60, 0, 1], [np.nan, 0, 0]])
+    seen = projection.project(xyz, frame, eye)
+    assert np.isnan(seen.uv_px[[0, 2]]).all()
+    assert np.isnan(seen.depth_m[[0, 2]]).all()
+    assert seen.valid.tolist() == [False, True, False]
 
 
 def test_points_beyond_the_image_or_behind_it_are_no_trouble_for_a_shutter():

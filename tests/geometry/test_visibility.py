@@ -16,12 +16,20 @@ AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # cam_R_ego
 CAMERA = PinholeCamera(np.array([[700.0, 0, 600], [0, 700, 300], [0, 0, 1]]), 1200, 600)
 
 
-def rig(cam_xyz_m):
+LENSES = [
+    CAMERA,
+    PinholeCamera(CAMERA.K, 1200, 600, (-0.25, 0.05, 0.001, -0.002)),
+    PinholeCamera(CAMERA.K, 1200, 600, (0.02, -0.01, 0, 0), "fisheye"),
+]
+each_lens = pytest.mark.parametrize("camera", LENSES, ids=["pinhole", "barrel", "fisheye"])
+
+
+def rig(cam_xyz_m, camera=CAMERA):
     """A LiDAR above the origin of the ego frame and a camera that looks along x."""
     still = SE3.identity()
     sweep = Sweep(RawPoints(Path("sweep.bin"), XYZ), 0, SE3(np.eye(3), np.array([0, 0, LIDAR_HEIGHT_M])), still)
     mount = SE3(AXES.T, np.array(cam_xyz_m, dtype=float))
-    view = CameraView("CAM", ImageFile(Path("image.png")), 0, CAMERA, mount, still)
+    view = CameraView("CAM", ImageFile(Path("image.png")), 0, camera, mount, still)
     return Frame("frame", "scene", (sweep,), {}, (view,)), view
 
 
@@ -64,9 +72,10 @@ BELOW = (0.3, 0, 0.9)
 BESIDE = (0, 1.2, 1.7)
 
 
+@each_lens
 @pytest.mark.parametrize("place", [BELOW, BESIDE], ids=["camera below", "camera beside"])
-def test_what_the_lidar_sees_past_a_car_is_hidden_from_the_camera(place):
-    frame, view = rig(place)
+def test_what_the_lidar_sees_past_a_car_is_hidden_from_the_camera(place, camera):
+    frame, view = rig(place, camera)
     xyz, _ = scan([CAR])
     seen = project(xyz, frame, view)
     truth = hidden_truth(xyz, place, [CAR], before=0.8) & seen.valid
@@ -75,9 +84,10 @@ def test_what_the_lidar_sees_past_a_car_is_hidden_from_the_camera(place):
     assert (found & truth).sum() > 0.8 * truth.sum()
 
 
+@each_lens
 @pytest.mark.parametrize("place", [BELOW, BESIDE], ids=["camera below", "camera beside"])
-def test_little_in_plain_view_is_hidden(place):
-    frame, view = rig(place)
+def test_little_in_plain_view_is_hidden(place, camera):
+    frame, view = rig(place, camera)
     cars = [CAR, (25, 3, 0.05, 29, 5, 1.5)]
     xyz, hit = scan(cars)
     seen = project(xyz, frame, view)
@@ -174,6 +184,22 @@ def test_points_shift_by_baseline_over_depth():
     frame, view = rig((0, 0.5, LIDAR_HEIGHT_M - 0.2))
     xyz = np.array([[5.0, 2, 1], [50.0, -3, 0]])
     np.testing.assert_allclose(parallax(FramePoints.of(xyz), frame, view), [[70, -28], [7, -2.8]])
+
+
+@each_lens
+def test_points_shift_across_the_image_as_the_lens_shows_it(camera):
+    frame, view = rig((0.2, 0.5, LIDAR_HEIGHT_M - 0.2), camera)
+    xyz = np.array([[5.0, 2, 1], [50.0, -3, 0], [8, -5, -1], [3, 0.1, 0.1]])
+    turned = (np.stack([AXES @ point for point in xyz - offset]) for offset in ([0.2, 0.5, -0.2], [0, 0, 0]))
+    after, before = (camera.project(points)[0] for points in turned)
+    np.testing.assert_allclose(parallax(FramePoints.of(xyz), frame, view), after - before, atol=1e-9)
+
+
+def test_what_the_lens_would_not_show_from_the_lidar_shifts_from_the_end_of_its_model():
+    camera = PinholeCamera(CAMERA.K, 1200, 600, (-1 / 3, 0, 0, 0))  # ends at slope 1, 2/3 of a focal length
+    frame, view = rig((-5, 0, LIDAR_HEIGHT_M), camera)
+    (shift,) = parallax(FramePoints.of(np.array([[1.0, 3, 0]])), frame, view)
+    np.testing.assert_allclose(shift, [700 * (-0.5 * (1 - 0.25 / 3) + 2 / 3), 0], atol=1e-6)
 
 
 def test_a_point_beside_the_lidar_shifts_as_if_a_little_in_front_of_it():

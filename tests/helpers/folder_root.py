@@ -193,8 +193,22 @@ def points_of(things, world_SE3_lidar, rng, count):
         parts.append(thing.pose.apply(0.98 * local * half))
         inside = np.abs(thing.pose.inverse().apply(parts[0])[:, :2]) < half[:2]
         parts[0] = parts[0][~inside.all(axis=1)]
-    xyz = lidar_SE3_world.apply(np.concatenate(parts))
+    world = np.concatenate(parts)
+    xyz = lidar_SE3_world.apply(world[~hidden(things, origin, world)])
     return np.column_stack([xyz, rng.uniform(0, 1, len(xyz))]).astype("<f4")
+
+
+def hidden(things, origin, points):
+    """(N,) whether a car is between the origin and each point."""
+    found = np.zeros(len(points), dtype=bool)
+    for thing in things:
+        into, half = thing.pose.inverse(), np.array(thing.lwh) / 2
+        start = into.apply(origin[None])[0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = np.stack([(side * half - start) / (into.apply(points) - start) for side in (-1, 1)])
+        enter, leave = ends.min(axis=0).max(axis=1), ends.max(axis=0).min(axis=1)
+        found |= (enter < leave) & (leave > 0) & (enter < 0.97)
+    return found
 
 
 def draw(things, world_SE3_cam):

@@ -153,7 +153,7 @@ def digest_of_one_sweep(frame):
     return digest.hexdigest()[:16]
 
 
-def test_the_calibration_hash_covers_every_sweep_and_shutter(labelled):
+def test_the_calibration_hash_covers_every_sweep_lens_and_shutter(labelled):
     frame, *_ = labelled
     one = replace(frame, sweeps=frame.sweeps[:1])
     assert calibration_hash(one) == digest_of_one_sweep(one)
@@ -165,6 +165,9 @@ def test_the_calibration_hash_covers_every_sweep_and_shutter(labelled):
     changed = [
         one,
         frame,
+        replace(frame, cameras=(replace(view, camera=replace(view.camera, distortion=(0.1, 0, 0, 0))),)),
+        replace(frame, cameras=(replace(view, camera=replace(view.camera, distortion=(0.0,) * 4, lens="fisheye")),)),
+        replace(frame, cameras=(replace(view, camera=replace(view.camera, distortion=(0.0,) * 4)),)),
         replace(frame, sweeps=(first, replace(second, ego_SE3_lidar=other))),
         replace(frame, sweeps=(first, replace(second, world_SE3_ego=other))),
         rolled,

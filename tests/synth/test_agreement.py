@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
-from pointsam.synth.annotate import MARGIN_M, Silhouettes, beam_time_s, boxes, visibility_tokens
+from pointsam.synth.annotate import MARGIN_M, beam_time_s, boxes, visibility_tokens
 from pointsam.synth.exposure import Studio
 from pointsam.synth.lidar import Lidar
 from pointsam.synth.motion import Road, Track
-from pointsam.synth.rig import SWEEP_US, rig
+from pointsam.synth.rig import rig
+from pointsam.synth.sensors import SWEEP_US
+from pointsam.synth.shot import Shot
+from pointsam.synth.silhouettes import Silhouettes
 
 pytestmark = pytest.mark.usefixtures("open3d")
 
@@ -119,15 +122,15 @@ def test_a_box_is_where_the_beam_measured_its_object(moving):
 
 def test_visibility_is_the_visible_fraction_of_pixels(still):
     world, mounted = still.world, still.rig.cameras[0]
-    pose = world.world_SE3_ego(0.0) @ mounted.ego_SE3_cam
+    shot = Shot(mounted, world.ego, 0.0)
     height, width = mounted.camera.height_px, mounted.camera.width_px
     silhouettes = Silhouettes(world)
-    nothing = silhouettes.count(np.full((height, width), -1, np.int32), mounted.camera, pose, 0.0)
+    nothing = silhouettes.count(np.full((height, width), -1, np.int32), shot)
     assert nothing
     assert all(seen == 0 < whole for seen, whole in nothing.values())
     for object_id in list(nothing)[:5]:
         everywhere = np.full((height, width), object_id, np.int32)
-        seen, whole = silhouettes.count(everywhere, mounted.camera, pose, 0.0)[object_id]
+        seen, whole = silhouettes.count(everywhere, shot)[object_id]
         assert seen == whole
 
 
@@ -136,8 +139,7 @@ def test_an_object_behind_a_wall_is_hardly_visible_and_a_free_one_is(made_up, st
     walls = [((0.3, 3.4, 4.0), (9.0, 0.0)), ((0.3, 6.0, 1.0), (12.5, -5.4))]
     world, mounted = made_up(*(Track(STRAIGHT, s, d) for s, d in places), walls=walls), still.rig.cameras[0]
     photo = Studio(world).take(mounted, 0.0, draw("photo"))
-    pose = world.world_SE3_ego(0.0) @ mounted.ego_SE3_cam
-    tokens = visibility_tokens([Silhouettes(world).count(photo.object_id, mounted.camera, pose, 0.0)])
+    tokens = visibility_tokens([Silhouettes(world).count(photo.object_id, Shot(mounted, world.ego, 0.0))])
     assert tokens == {1: "1", 2: "4", 3: "2"}
     rows = boxes(world, 0.0, Lidar(world, LIDAR).scan(0, draw("scan")), tokens)
     assert {row.object_id: row.visibility for row in rows} == tokens

@@ -10,7 +10,8 @@ from pointsam.base.open3d_loader import load_open3d
 from pointsam.synth.assets.people import pedestrian
 from pointsam.synth.lidar import EGO, NOTHING, Lidar
 from pointsam.synth.motion import Road, Speed, Track
-from pointsam.synth.rig import RIGS, beam_delay_s, rig
+from pointsam.synth.rig import rig
+from pointsam.synth.sensors import beam_delay_s
 from pointsam.synth.world import Thing
 
 pytestmark = pytest.mark.usefixtures("open3d")
@@ -18,6 +19,8 @@ pytestmark = pytest.mark.usefixtures("open3d")
 LIDAR = rig().lidar
 NOISE_M = 0.008
 T_US = 2_000_000
+TURNING = ("nuscenes", "kitti", "tilted", "inverted", "beams-128")
+"""One rig of each turning LiDAR."""
 STRAIGHT = Road(0.0, 400.0, 0.0, 0.0)
 
 
@@ -49,8 +52,8 @@ def above_faces_m(corners_m, point_m):
 
 @pytest.fixture(scope="module")
 def scan_of(draw):
-    """A function that scans a scene at T_US, each once."""
-    return cache(lambda film, name="nuscenes": Lidar(film.world, rig(name).lidar).scan(T_US, draw("scan")))
+    """A function that scans a scene at T_US with the last LiDAR of a rig, each once."""
+    return cache(lambda film, name="nuscenes": Lidar(film.world, rig(name).lidars[-1]).scan(T_US, draw("scan")))
 
 
 def off_surface_m(world, scan, in_world):
@@ -71,13 +74,13 @@ def off_surface_m(world, scan, in_world):
     return out
 
 
-@pytest.mark.parametrize("kind", ["still", "moving"])
-def test_returns_lie_on_the_surface_of_their_object(kind, request, scan_of, in_world):
+@pytest.mark.parametrize(("kind", "name"), [("still", "nuscenes"), ("moving", "nuscenes"), ("moving", "two-lidars")])
+def test_returns_lie_on_the_surface_of_their_object(kind, name, request, scan_of, in_world):
     film = request.getfixturevalue(kind)
-    scan = scan_of(film)
+    scan = scan_of(film, name)
     met = scan.object_id >= 0
     assert met.sum() > 10_000
-    assert len(np.unique(scan.object_id[met])) > 50
+    assert len(np.unique(scan.object_id[met])) > 40
     assert off_surface_m(film.world, scan, in_world)[met].max() < 5 * NOISE_M + 1e-3
 
 
@@ -100,7 +103,13 @@ def test_the_same_draw_gives_the_same_bytes(moving, scan_of, draw):
     assert len(a) == LIDAR.columns * LIDAR.rings * 20
 
 
-@pytest.mark.parametrize("name", RIGS)
+def test_the_choice_of_rays_for_moving_objects_does_not_show_in_the_points(moving, scan_of, draw):
+    lidar = Lidar(moving.world, LIDAR)
+    lidar._upright = False  # every ray is looked at, not the first of its column only
+    assert lidar.scan(T_US, draw("scan")).file_bytes() == scan_of(moving).file_bytes()
+
+
+@pytest.mark.parametrize("name", TURNING)
 def test_points_come_column_by_column_from_the_lowest_ring(name, still, scan_of):
     lidar = rig(name).lidar
     scan = scan_of(still, name)
@@ -113,7 +122,7 @@ def test_points_come_column_by_column_from_the_lowest_ring(name, still, scan_of)
     np.testing.assert_allclose(beam_delay_s(xyz), scan.delay_s[back], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", RIGS)
+@pytest.mark.parametrize("name", TURNING)
 def test_every_point_lies_on_the_beam_as_it_was_at_its_own_time(name, moving, scan_of, in_world):
     lidar = rig(name).lidar
     shape = (lidar.columns, lidar.rings)
@@ -128,6 +137,31 @@ def test_every_point_lies_on_the_beam_as_it_was_at_its_own_time(name, moving, sc
         elevation = np.arctan2(local[:, 2], np.hypot(local[:, 0], local[:, 1]))
         np.testing.assert_allclose(np.sin(turned), 0, atol=1e-4)
         np.testing.assert_allclose(elevation, lidar.elevation_rad[back[column]], atol=1e-4)
+
+
+def test_points_of_a_solid_state_sensor_lie_on_its_rays(moving, scan_of, in_world):
+    (model,) = rig("two-lidars").others
+    scan = scan_of(moving, "two-lidars")
+    xyz = in_world(moving.world, scan, T_US)
+    rays = model.rays(T_US * 1e-6).reshape(-1, 3)
+    back = np.flatnonzero(scan.object_id >= 0)
+    assert len(back) > 10_000
+    for i in back[::1000]:
+        sensor = moving.world.world_SE3_ego(T_US * 1e-6 - scan.delay_s[i]) @ model.ego_SE3_lidar
+        local = sensor.inverse().apply(xyz[i : i + 1])[0]
+        np.testing.assert_allclose(local / np.linalg.norm(local), rays[i], atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "up"), [("nuscenes", 1), ("tilted", 1), ("inverted", -1), ("two-lidars", 1)])
+def test_the_road_is_below_the_vehicle_however_the_sensor_is_mounted(name, up, still, scan_of, in_world):
+    scan = scan_of(still, name)
+    road = [t.object_id for t in still.world.things if t.asset.category == "flat.driveable_surface"]
+    mine = np.isin(scan.object_id, road)
+    assert mine.sum() > 3000
+    ego = scan.ego_SE3_lidar.apply(np.float64(scan.xyz_lidar_m[mine]))
+    assert np.abs(ego[:, 2] - np.median(ego[:, 2])).max() < 0.3
+    assert abs(np.median(ego[:, 2])) < 0.05
+    assert (np.sign(scan.xyz_lidar_m[mine, 2]) == -up).mean() > (0.6 if name in ("tilted", "two-lidars") else 0.95)
 
 
 def test_intensities_are_whole_numbers_of_a_byte(moving, scan_of):

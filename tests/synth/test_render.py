@@ -9,7 +9,10 @@ from pointsam.geometry.se3 import SE3
 from pointsam.synth.light import WEATHERS, PointLight, draw_weather, sky_rgb
 from pointsam.synth.material import Material
 from pointsam.synth.mesh import box, join, rotation, surface
+from pointsam.synth.motion import Road, Track
 from pointsam.synth.render import photograph, snapshot
+from pointsam.synth.rig import MountedCamera
+from pointsam.synth.shot import Shot
 
 pytestmark = pytest.mark.usefixtures("open3d")
 
@@ -18,6 +21,7 @@ FORWARD = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], float)  # the camera loo
 DOWN = np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1]], float)  # to the ground, x of the world up in the picture
 CAMERA = PinholeCamera(np.array([[100, 0, 79.5], [0, 100, 59.5], [0, 0, 1]]), 160, 120)
 EYE = SE3(FORWARD, (0, 0, 1.5))
+AT_REST = Track(Road(0.0, 400.0, 0.0, 0.0), 0.0, 0.0)
 
 
 def ground(material=GREY, half_m=300.0):
@@ -38,7 +42,8 @@ def world(*boxes, lights=(), floor=GREY):
 
 def take(scene, weather="day", camera=CAMERA, pose=EYE, seed=0):
     weather = replace(WEATHERS[weather], clouds=0.0) if isinstance(weather, str) else weather
-    return photograph(scene, camera, pose, weather, np.random.default_rng(seed))
+    shot = Shot(MountedCamera("CAM", camera, pose, 0), AT_REST, 0.0)
+    return photograph(shot, [(band, scene) for band in shot.bands()], weather, np.random.default_rng(seed))
 
 
 def seen_at(photo, xyz_m, camera=CAMERA, pose=EYE):

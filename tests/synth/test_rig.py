@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pointsam.synth.rig import RIGS, SWEEP_US, beam_delay_s, rig
+from pointsam.synth.rig import RIGS, rig
+from pointsam.synth.sensors import SWEEP_US, beam_delay_s
 
 NUSCENES, KITTI = (rig(name) for name in ("nuscenes", "kitti"))
 MOUNTED = [(name, mounted) for name in RIGS for mounted in rig(name).cameras]
@@ -11,10 +12,9 @@ MOUNTED = [(name, mounted) for name in RIGS for mounted in rig(name).cameras]
 def test_a_camera_exposes_when_the_beam_passes_its_axis(name, mounted):
     lidar = rig(name).lidar
     column = np.abs(lidar.delay_s() * 1e6 - mounted.delay_us).argmin()
-    azimuth = lidar.azimuth_rad()[column]
-    beam_ego = lidar.ego_SE3_lidar.rotation @ (np.cos(azimuth), np.sin(azimuth), 0)
-    axis_ego = mounted.ego_SE3_cam.rotation[:, 2]
-    assert np.degrees(np.arccos(beam_ego @ axis_ego)) < 360 / lidar.columns
+    axis = lidar.ego_SE3_lidar.rotation.T @ mounted.ego_SE3_cam.rotation[:, 2]
+    apart = np.degrees(lidar.azimuth_rad()[column] - np.arctan2(axis[1], axis[0]))
+    assert abs((apart + 180) % 360 - 180) < 360 / lidar.columns
 
 
 def test_cameras_expose_clockwise_from_the_left_front_within_one_sweep():
@@ -52,6 +52,33 @@ def test_rings_are_those_of_the_64_beam_sensor():
     assert elevation[[0, 63]] == pytest.approx([-24.8, 2.0], abs=0.01)
     assert np.diff(elevation)[:31] == pytest.approx(1 / 2)
     assert np.diff(elevation)[32:] == pytest.approx(1 / 3)
+
+
+def test_an_inverted_lidar_turns_the_other_way_round_seen_from_above():
+    order = sorted(rig("inverted").cameras, key=lambda m: -m.delay_us)
+    names = [m.name.removeprefix("CAM_") for m in order]
+    assert names == ["FRONT_RIGHT", "FRONT", "FRONT_LEFT", "BACK_LEFT", "BACK", "BACK_RIGHT"]
+
+
+@pytest.mark.parametrize(("name", "up"), [("nuscenes", 1.0), ("tilted", np.cos(np.radians(20))), ("inverted", -1.0)])
+def test_lidars_are_upright_or_as_named(name, up):
+    mounting = rig(name).lidar.ego_SE3_lidar.rotation
+    assert mounting[2, 2] == pytest.approx(up)
+    np.testing.assert_allclose(mounting @ mounting.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(mounting) == pytest.approx(1)
+
+
+def test_the_second_lidar_scans_a_field_ahead_in_an_own_order():
+    (front,) = rig("two-lidars").others
+    rays = front.rays(1.0)
+    assert rays.shape[:2] == (len(front.delay_s()), len(front.lines_rad))
+    np.testing.assert_allclose(np.linalg.norm(rays, axis=2), 1)
+    right, up = np.degrees(np.arctan2(rays[..., 0], rays[..., 1])), np.degrees(np.arcsin(rays[..., 2]))
+    assert np.abs([right.min(), right.max()]) == pytest.approx(55, abs=1)
+    assert np.abs([up.min(), up.max()]) == pytest.approx(14, abs=0.5)
+    assert len(np.unique(np.round(up, 3))) > 10_000  # no rings
+    assert np.degrees(np.arccos(np.einsum("slk,slk->sl", rays, front.rays(1.05)))).mean() > 10  # no sweep repeats
+    assert (front.ring_of_points() == 0).all()
 
 
 def test_the_camera_of_the_second_rig_is_kittis():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from pointsam.checks.base import Probe, Problem, Rule
 from pointsam.geometry.camera import PinholeCamera
 
@@ -21,9 +23,20 @@ def problems_of(camera: PinholeCamera) -> Iterator[str]:
         )
     if not _ASPECT[0] <= fx / fy <= _ASPECT[1]:
         yield f"focal lengths of {fx:.5g} and {fy:.5g} px differ by more than a factor of 2"
-    view_deg = math.degrees(2 * math.atan(camera.width_px / (2 * fx)))
-    if not _VIEW_DEG[0] <= view_deg <= _VIEW_DEG[1]:
+    view_deg = _view_deg(camera)
+    most = _VIEW_DEG[1] if camera.lens == "brown" else 180.0
+    if not _VIEW_DEG[0] <= view_deg <= most:
         yield f"focal length of {fx:.5g} px: a horizontal field of view of {view_deg:.3g} degrees"
+
+
+def _view_deg(camera: PinholeCamera) -> float:
+    """Horizontal field of view; the part that the lens model covers."""
+    if camera.model is None:
+        return math.degrees(2 * math.atan(camera.width_px / (2 * camera.K[0, 0])))
+    middle = camera.K[1, 2]
+    sides = camera.rays(np.array([[0.0, middle], [camera.width_px - 1.0, middle]]))
+    angles = np.arctan2(np.abs(sides[:, 0]), sides[:, 2])
+    return math.degrees(np.where(np.isnan(angles), math.atan(camera.model.limit), angles).sum())
 
 
 def _check(probe: Probe) -> Iterator[Problem]:

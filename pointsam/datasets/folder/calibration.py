@@ -26,6 +26,9 @@ NAMES = ("calibration.yaml", "calibration.yml", "calibration.json")
 TODO = "TODO"
 """Value of a field that the user must complete."""
 COLUMNS = ("x", "y", "z", "intensity")
+_LONGEST_S = 1e10
+_SHOWN = 12
+_SEPARATORS = re.compile(r"[,;\t]")
 
 Unit = Literal["s", "ms", "us", "ns"]
 
@@ -242,7 +245,10 @@ def read_calibration(path: DataPath) -> Calibration:
     values = raw_values(path)
     todo = list(to_complete(values))
     if todo:
-        raise _refused(path, f"to be completed: {', '.join(todo)}", f"replace {TODO} by the value (docs/folder.md)")
+        more = f" and {len(todo) - _SHOWN} more" if len(todo) > _SHOWN else ""
+        raise _refused(
+            path, f"to be completed: {', '.join(todo[:_SHOWN])}{more}", f"replace {TODO} by the value (docs/folder.md)"
+        )
     read = document_from(values, Calibration, lambda problem: _refused(path, problem), partial=True)
     object.__setattr__(read, "path", str(path))
     require_sensors(read)
@@ -256,6 +262,7 @@ def require_sensors(calibration: Calibration) -> None:
         DatasetError, CalibrationError: as `read_calibration`.
     """
     path = calibration.path
+    _require_times(calibration)
     if not calibration.lidars:
         raise _refused(path, "lidars is empty", "name a folder of clouds/")
     for name, camera in calibration.cameras.items():
@@ -269,6 +276,18 @@ def require_sensors(calibration: Calibration) -> None:
             raise DatasetError(error.code, f"{path}: lidars.{name}.columns: {error.message}", error.hint) from error
     if calibration.poses.frame is not None:
         calibration.tree.pose(calibration.poses.frame, "poses.frame")
+
+
+def _require_times(calibration: Calibration) -> None:
+    """Refuse times that are not possible."""
+    offsets = {f"cameras.{name}.time_offset_s": one.time_offset_s for name, one in calibration.cameras.items()}
+    offsets |= {f"lidars.{name}.time_offset_s": one.time_offset_s for name, one in calibration.lidars.items()}
+    for name, value in {**offsets, "poses.time_offset_s": calibration.poses.time_offset_s}.items():
+        if abs(value) > _LONGEST_S:
+            raise _refused(calibration.path, f"{name}: {value:g} s", "state the difference of the clocks in seconds")
+    for name, length in (("tolerance_s", calibration.files.tolerance_s), ("period_s", calibration.files.period_s)):
+        if length is not None and not 0 < length < _LONGEST_S:
+            raise _refused(calibration.path, f"files.{name}: {length:g} s", "it must be positive")
 
 
 def calibration_text(calibration: Calibration) -> str:
@@ -318,8 +337,8 @@ def _stated(value: object) -> object:
 
 
 def _way(content: bytes) -> str:
-    line = content.decode("utf-8", "replace").strip().partition("\n")[0]
-    if re.fullmatch(r"[^:\[\]{}]*([,;\t][^:\[\]{}]*)+", line):
+    lines = [line for line in content.decode("utf-8", "replace").splitlines() if line.strip() and line[0] != "#"][:2]
+    if len({len(_SEPARATORS.findall(line)) for line in lines} - {0}) == 1 and not any(":" in line for line in lines):
         return "it looks like a table (CSV): write YAML or JSON with the fields cameras, lidars and transforms"
     return "write YAML or JSON with the fields cameras, lidars and transforms (docs/folder.md)"
 

@@ -70,13 +70,19 @@ class Images(TypedDict):
 
 
 class Calibrations(TypedDict):
-    """Mountings of the sensors: (N,3) metres, (N,4) quaternions w x y z, (N,9) camera matrices, NaN = none."""
+    """Mountings of the sensors: (N,3) metres, (N,4) quaternions w x y z, (N,9) camera matrices, NaN = none.
+
+    The last three columns are text (`lenses.as_text`).
+    """
 
     token: list[str]
     channel: list[str]
     translation: NDArray[np.float64]
     rotation: NDArray[np.float64]
     intrinsic: NDArray[np.float64]
+    distortion: list[str]
+    lens: list[str]
+    readout: list[str]
 
 
 class Poses(TypedDict):

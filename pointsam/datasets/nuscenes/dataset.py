@@ -273,7 +273,7 @@ class NuScenes:
         return other
 
     def table_problems(self) -> Iterator[TableProblem]:
-        """Unknown sensors, distortion coefficients, and samples whose time is not that of their sweep."""
+        """Unknown sensors, lenses in fields that are not read, and samples whose time is not that of their sweep."""
         return table_problems(self.root / self.version, self._index)
 
     def fingerprint(self) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from pointsam.base.errors import CalibrationError, RotationError
@@ -10,10 +12,11 @@ from pointsam.base.paths import data_file, require_name
 from pointsam.base.remote import DataPath
 from pointsam.datasets.io import ImageFile, point_source
 from pointsam.datasets.nuscenes.index import Index
+from pointsam.datasets.nuscenes.lenses import shutter_of, with_lens
 from pointsam.datasets.nuscenes.versions import table_path
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import COEFFICIENTS, PinholeCamera
 from pointsam.geometry.se3 import SE3
-from pointsam.types import CameraView, Sweep
+from pointsam.types import CameraView, RollingShutter, Sweep
 
 COLUMNS = ("x", "y", "z", "intensity", "ring")
 """Values of a point in LiDAR files."""
@@ -52,31 +55,47 @@ class Exposures:
         """A row of `images`.
 
         Raises:
-            CalibrationError: as `sweep`, and CAL002 on an impossible camera matrix.
+            CalibrationError: as `sweep`, and CAL002 on an impossible camera matrix, lens or row time.
             DatasetError: as `file`, and DAT011 on a channel that cannot name a file.
         """
         path, t_us, mounting, pose = self._exposure("images", row)
         calibration = int(self._index.numbers("images", "calibration")[row])
         width, height = (int(self._index.numbers("images", name)[row]) for name in ("width_px", "height_px"))
         try:
-            channel, camera = self._camera(calibration, width, height)
+            channel, camera, shutter = self._camera(calibration, width, height)
         except CalibrationError as error:
             raise CalibrationError(error.code, f"{error.message} (image {path.name})", error.hint) from error
-        return CameraView(channel, ImageFile(path), t_us, camera, mounting, pose)
+        return CameraView(channel, ImageFile(path), t_us, camera, mounting, pose, shutter)
 
-    def _read_camera(self, calibration: int, width: int, height: int) -> tuple[str, PinholeCamera]:
-        """Channel and camera of a row of `calibrations`."""
-        channel = self._index.strings("calibrations", "channel")[calibration].as_py()
+    def _read_camera(
+        self, calibration: int, width: int, height: int
+    ) -> tuple[str, PinholeCamera, RollingShutter | None]:
+        """Channel, camera and row times of a row of `calibrations`."""
+        channel, distortion, lens, readout = (
+            self._index.strings("calibrations", name)[calibration].as_py()
+            for name in ("channel", "distortion", "lens", "readout")
+        )
         where = f"{table_path(self._folder, 'sensor')}: field 'channel'"
         require_name(channel, where, "name the channel with letters, digits and _")
-        try:
+        with self._naming("camera_intrinsic", calibration, channel):
             intrinsic = self._index.numbers("calibrations", "intrinsic")[calibration]
-            return channel, PinholeCamera(intrinsic.reshape(3, 3), width, height)
+            camera = PinholeCamera(intrinsic.reshape(3, 3), width, height)
+        with self._naming(
+            "camera_lens" if lens not in COEFFICIENTS and lens else "camera_distortion", calibration, channel
+        ):
+            camera = with_lens(camera, distortion, lens)
+        with self._naming("camera_readout_s", calibration, channel):
+            return channel, camera, shutter_of(readout)
+
+    @contextmanager
+    def _naming(self, field: str, calibration: int, channel: str) -> Iterator[None]:
+        """Names the row and the field of errors of a row of `calibrations`."""
+        try:
+            yield
         except CalibrationError as error:
             token = self._index.strings("calibrations", "token")[calibration].as_py()
-            where = f"{table_path(self._folder, 'calibrated_sensor')}: row {token!r}, field 'camera_intrinsic'"
-            message = f"{where} of {channel}: {error.message}"
-            raise CalibrationError(error.code, message, error.hint) from error
+            where = f"{table_path(self._folder, 'calibrated_sensor')}: row {token!r}, field {field!r} of {channel}"
+            raise CalibrationError(error.code, f"{where}: {error.message}", error.hint) from error
 
     def file(self, name: str, table: str) -> DataPath:
         """The path of a file that a table names.

@@ -28,11 +28,13 @@ from pointsam.datasets.nuscenes.columns import ColumnGroup
 from pointsam.datasets.nuscenes.join import join
 from pointsam.datasets.nuscenes.versions import BOX_TABLES, LABEL_TABLES, REQUIRED, table_path
 
-_LAYOUT = "5"
+_LAYOUT = "6"
 """Change it whenever the columns of the index change."""
 
 _FRAME_GROUPS = ("samples", "sweeps", "images", "calibrations", "poses")
 _TRUTH_COLUMNS = ("box_first", "box_last", *LABEL_TABLES)
+_LENS_COLUMNS = ("distortion", "lens", "readout")
+"""Of calibrations; where no camera has them, fingerprints are those of versions that did not read them."""
 
 
 class Index:
@@ -164,7 +166,7 @@ def _fingerprint(groups: Mapping[str, ColumnGroup]) -> str:
     digest = hashlib.sha256()
     for group in _FRAME_GROUPS:
         for name, values in groups[group].items():
-            if name in _TRUTH_COLUMNS:
+            if name in _TRUTH_COLUMNS or (name in _LENS_COLUMNS and isinstance(values, list) and not any(values)):
                 continue
             content = "\0".join(values).encode() if isinstance(values, list) else np.ascontiguousarray(values).tobytes()
             digest.update(f"{group}.{name} {len(content)}\n".encode())

@@ -34,6 +34,7 @@ from pointsam.datasets.nuscenes.columns import (
     rows_of,
     same_token,
 )
+from pointsam.datasets.nuscenes.lenses import as_text
 from pointsam.datasets.nuscenes.lidars import lidar_channels
 from pointsam.datasets.nuscenes.tables import read_rows
 from pointsam.datasets.nuscenes.versions import LABEL_TABLES, table_path
@@ -109,12 +110,16 @@ def _calibrations(folder: DataPath, sensors: Mapping[str, schema.Sensor]) -> tup
     table = "calibrated_sensor"
     rows = list(by_token(folder, table, read_rows(folder, table, schema.CalibratedSensor)).values())
     link = Link(folder, "calibrated_sensor", "sensor_token", "sensor", sensors)
+    distortion, lens, readout = ([fields[k] for fields in map(as_text, rows)] for k in range(3))
     columns: Calibrations = {
         "token": [row.token for row in rows],
         "channel": [link(row.token, row.sensor_token).channel for row in rows],
         "translation": matrix([numbers(row.translation, 3) for row in rows], 3),
         "rotation": matrix([numbers(row.rotation, 4) for row in rows], 4),
         "intrinsic": matrix([numbers(_flat(row.camera_intrinsic), 9) for row in rows], 9),
+        "distortion": distortion,
+        "lens": lens,
+        "readout": readout,
     }
     return columns, rows_of(columns["token"])
 

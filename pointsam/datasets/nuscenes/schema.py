@@ -1,4 +1,4 @@
-"""The fields of nuScenes' tables that are read. A row may lack a field that has a default.
+"""The fields of nuScenes' tables that are read. A field that has a default may be null, or absent from a row.
 
 The values inside lists are not checked here: `columns.numbers` does that.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple
+
+_EMPTY: list[float] = []
 
 
 class Sensor(NamedTuple):
@@ -25,6 +27,9 @@ class CalibratedSensor(NamedTuple):
     translation: list[float]
     rotation: list[float]
     camera_intrinsic: list[list[float]]
+    camera_distortion: list[float] = _EMPTY
+    camera_lens: str = "brown"
+    camera_readout_s: list[float] = _EMPTY
 
 
 class Scene(NamedTuple):

@@ -1,4 +1,4 @@
-"""What `pointsam-label check` finds in nuScenes' tables apart from frames: sensors and columns that nothing reads."""
+"""What `pointsam-label check` finds in nuScenes' tables apart from frames: sensors and fields that nothing reads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.base import TableProblem
 from pointsam.datasets.nuscenes.index import Index
+from pointsam.datasets.nuscenes.lenses import FIELDS
 from pointsam.datasets.nuscenes.truth import is_known
 from pointsam.datasets.nuscenes.versions import table_path
 
@@ -38,7 +39,7 @@ def unknown_categories(index: Index, samples: Sequence[int]) -> dict[str, int]:
 
 
 def table_problems(folder: DataPath, index: Index) -> Iterator[TableProblem]:
-    """Unknown sensors, distortion coefficients, and samples whose time is not that of their sweep.
+    """Unknown sensors, lenses in fields that are not read, and samples whose time is not that of their sweep.
 
     Args:
         folder: the version folder.
@@ -54,7 +55,7 @@ def table_problems(folder: DataPath, index: Index) -> Iterator[TableProblem]:
                 f"{table_path(folder, 'sensor')}, {channel}",
                 f"its modality is {modality!r}, which is none of {', '.join(_MODALITIES)}: it is not used",
             )
-    yield from _distorted(folder, channels)
+    yield from _other_lenses(folder, channels)
     yield from _without_images(folder, index, channels)
     yield from _times(folder, index)
 
@@ -64,13 +65,16 @@ def _rows(folder: DataPath, table: str) -> list[dict[str, object]]:
     return [row for row in rows if isinstance(row, dict)]
 
 
-def _distorted(folder: DataPath, channels: Mapping[object, str]) -> Iterator[TableProblem]:
-    """Cameras with distortion coefficients, or with a lens that is no pinhole, each channel once."""
+def _other_lenses(folder: DataPath, channels: Mapping[object, str]) -> Iterator[TableProblem]:
+    """Cameras whose lens is stated in fields that are not read, each channel once."""
     seen: Counter[tuple[str, str]] = Counter()
     values = {}
     for row in _rows(folder, "calibrated_sensor"):
+        if row.get("camera_lens") == "fisheye" or _nonzero(row.get("camera_distortion")):
+            continue
         for field, value in row.items():
-            if (("dist" in field.lower() or field == "D") and _nonzero(value)) or _is_wide(value):
+            distorts = ("dist" in field.lower() or field == "D") and _nonzero(value)
+            if field not in FIELDS and (distorts or _is_wide(value)):
                 key = channels.get(row.get("sensor_token"), "?"), field
                 seen[key] += 1
                 values[key] = value
@@ -78,7 +82,7 @@ def _distorted(folder: DataPath, channels: Mapping[object, str]) -> Iterator[Tab
         yield TableProblem(
             "camera-distortion",
             f"{table_path(folder, 'calibrated_sensor')}, {channel}",
-            f"{field!r} is {json.dumps(values[channel, field]):.80} ({count} rows)",
+            f"{field!r} is {json.dumps(values[channel, field]):.80} ({count} rows); this field is not read",
         )
 
 

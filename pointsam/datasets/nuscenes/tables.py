@@ -39,7 +39,7 @@ def read_rows(folder: DataPath, table: str, kind: Callable[..., R]) -> Iterator[
         folder: the version folder.
         table: its name, without `.json`.
         kind: class of a row (`schema`). Its annotations define the fields that are read and the types of their JSON
-            values. A row may lack a field of a named tuple that has a default.
+            values. A field of a named tuple that has a default may be null, or absent from a row.
 
     Raises:
         DatasetError: DAT004 if the table cannot be read; DAT011 naming file and row on malformed JSON, or file, row
@@ -61,7 +61,10 @@ def read_rows(folder: DataPath, table: str, kind: Callable[..., R]) -> Iterator[
                 except KeyError:
                     raise _wrong_field(path, number, row, fields) from None
                 if tuple(map(type, values)) != types:
-                    raise _wrong_field(path, number, row, fields)
+                    row.update({name: value for name, value in defaults.items() if row[name] is None})
+                    values = pick(row)
+                    if tuple(map(type, values)) != types:
+                        raise _wrong_field(path, number, row, fields)
                 yield kind(*values)
     except READ_ERRORS as error:
         raise unreadable("table", str(path), error) from error

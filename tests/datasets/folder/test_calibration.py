@@ -98,6 +98,8 @@ def test_json_means_what_yaml_means(tmp_path):
         ("top: {}", "top: {columns: [x, y]}", "lidars.top.columns: .* z must be there once"),
         ("top: {}", "side: {}", "lidars.side: no chain of transforms"),
         ("  top: {}", "  {}", "lidars is empty"),
+        ("top: {}", "top: {time_offset_s: 1e300}", "lidars.top.time_offset_s: 1e\\+300 s"),
+        ("lidars:", "files: {tolerance_s: 0}\nlidars:", "files.tolerance_s: 0 s"),
         ("from: top", "form: top", "transforms.0.form is not a field"),
         ("quaternion_wxyz: [1, 0, 0, 0]", "euler: [0, 0, 90]", "transforms.0.euler is not a field"),
     ],

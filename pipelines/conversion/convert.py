@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 
-from pipelines.data import AS_FOUND, Reading
+from pipelines.conversion.new_root import new_folder, put, require_empty
+from pipelines.conversion.values import Conversion, Converted
+from pipelines.data import Reading
 from pipelines.engine import ordered_map
-from pointsam.base import interrupts
-from pointsam.base.errors import DatasetError, PointSamError, SchemaError, StoreError
-from pointsam.base.files import make_folder, remove_temporary, store_errors, temporary_of
-from pointsam.base.paths import path_under
+from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
-from pointsam.base.words import counted
-from pointsam.convert.base import FramePlan, Losses, Writer
+from pointsam.convert.base import FramePlan, Losses, Writer, is_timed
 from pointsam.convert.folder import FolderWriter
 from pointsam.convert.kitti import KittiWriter
 from pointsam.convert.nuscenes import NuscenesWriter
@@ -29,70 +24,7 @@ from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.types import Frame
 
-TARGETS = ("folder", "kitti", "nuscenes")
 _SPLITS = ("train", "val", "test")
-_NAME_HINT = "rename the scenes, cameras or images of the data set: names of files are made from theirs"
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """What is converted, and how.
-
-    Args:
-        root: root of the source.
-        reading: how it is read.
-        target: one of TARGETS.
-        frames: ids of the frames; () for all of `split`.
-        split: split or scene of the source; None for all its frames.
-        camera: the camera that KITTI's layout gets; None for the first of each frame.
-        accept_loss: whether to write although labels of the result can differ.
-    """
-
-    root: DataPath
-    target: str
-    reading: Reading = AS_FOUND
-    frames: tuple[str, ...] = ()
-    split: str | None = None
-    camera: str | None = None
-    accept_loss: bool = False
-
-
-@dataclass(frozen=True)
-class Converted:
-    """What was written.
-
-    Args:
-        dest: the new root.
-        target: its layout.
-        frames: number of its frames.
-        changing: losses that change labels.
-        notes: other losses.
-        left_out: why frames were left out, by id.
-        wall_seconds: duration.
-        megabytes: size of the files.
-        options: options of commands that read the result.
-    """
-
-    dest: Path
-    target: str
-    frames: int
-    changing: tuple[str, ...]
-    notes: tuple[str, ...]
-    left_out: Mapping[str, str]
-    wall_seconds: float
-    megabytes: float
-    options: str
-
-    def as_dict(self) -> dict[str, object]:
-        """For --json."""
-        return {**vars(self), "dest": str(self.dest), "left_out": dict(self.left_out)}
-
-    def text(self) -> str:
-        """For the terminal."""
-        return (
-            f"{self.dest}: {counted(self.frames, 'frame')} as {self.target} in {self.wall_seconds:.1f} s, "
-            f"{self.megabytes:.0f} MB"
-        )
 
 
 def convert(
@@ -132,30 +64,18 @@ def convert(
             f"labels of the result can differ: {'; '.join(changing)}",
             "give --accept-loss to write it all the same, or choose another layout",
         )
-    with _new_folder(dest) as folder:
+    with new_folder(dest) as folder:
         rows, written, bad = _write(writer, plans, wanted, frame_ids, folder, workers)
         left_out |= bad
         kept = [plan for plan in plans if plan.frame_id not in bad]
         if not kept:
             raise _nothing(wanted.root, left_out)
-        written += _put(folder, {**writer.close(rows, _splits(dataset, kept)), **more})
+        written += put(folder, {**writer.close(rows, _splits(dataset, kept)), **more})
     wall_s = time.perf_counter() - begin
     options = writer.next_options
     return Converted(
         dest, wanted.target, len(kept), tuple(changing), tuple(notes), left_out, wall_s, written / 1e6, options
     )
-
-
-def require_empty(dest: Path, root: DataPath) -> None:
-    """Refuse a folder that holds something, or that lies in the data.
-
-    Raises:
-        StoreError: OUT003.
-    """
-    if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
-        raise StoreError("OUT003", f"{dest} is not an empty folder", "give a new folder")
-    if isinstance(root, Path) and root.resolve() in (dest.resolve(), *dest.resolve().parents):
-        raise StoreError("OUT003", f"{dest} lies in the data set {root}", "give a folder outside of it")
 
 
 def _frames(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[list[Frame], dict[str, str]]:
@@ -182,13 +102,13 @@ def _nothing(root: DataPath, left_out: Mapping[str, str]) -> DatasetError:
 
 def _writer(wanted: Conversion, frames: Sequence[Frame]) -> Writer:
     if wanted.target == "kitti":
-        return KittiWriter(wanted.camera)
+        return KittiWriter(wanted.camera, is_timed(frames))
     if wanted.camera is not None:
         raise SchemaError("SCH005", f"--camera {wanted.camera}: {wanted.target} holds all cameras", "leave it out")
     if wanted.target == "folder":
         return FolderWriter.of(frames)
     lidars = dict.fromkeys(sweep.sensor for frame in frames for sweep in frame.sweeps)
-    return NuscenesWriter(tuple(lidars))
+    return NuscenesWriter(tuple(lidars), is_timed(frames))
 
 
 def _survey(writer: Writer, source: Source, frames: Sequence[Frame]) -> Losses:
@@ -266,39 +186,7 @@ def _write_frame(plan: FramePlan) -> tuple[object, int, str]:
         if not error.of_frame:
             raise
         return None, 0, f"[{error.code}] {error.message}"
-    return row, _put(folder, files), ""
-
-
-def _put(folder: Path, files: Mapping[str, bytes]) -> int:
-    """Write files into the folder that is not complete yet; number of bytes."""
-    size = sum(map(len, files.values()))
-    with store_errors(folder, size):
-        for name, content in files.items():
-            path = path_under(folder, name, _NAME_HINT)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    return size
-
-
-@contextmanager
-def _new_folder(dest: Path) -> Iterator[Path]:
-    """A hidden folder beside `dest`, which takes its place at the end of the block and goes if that is not reached."""
-    temporary = temporary_of(dest.absolute())
-
-    def remove() -> None:
-        remove_temporary(temporary)
-
-    with store_errors(dest, 0), interrupts.undone_by(remove):
-        try:
-            make_folder(temporary.parent)
-            temporary.mkdir()
-            yield temporary
-            if dest.is_dir():
-                dest.rmdir()  # empty
-            os.replace(temporary, dest)
-        finally:
-            if temporary.exists():
-                shutil.rmtree(temporary, ignore_errors=True)
+    return row, put(folder, files), ""
 
 
 _job: tuple[Writer, Source, Path]

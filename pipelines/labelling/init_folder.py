@@ -1,0 +1,150 @@
+"""`pointsam-label init`: looks at a plain folder, drafts its calibration file, and draws points over images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from shlex import quote
+
+from pipelines.data import DataSpec
+from pipelines.labelling.check import CheckReport, run_check
+from pipelines.labelling.request import Selection
+from pointsam.base.errors import DatasetError, StoreError
+from pointsam.base.files import require_free, write_together
+from pointsam.base.words import counted
+from pointsam.checks.folder_draft import draft
+from pointsam.checks.folder_survey import FolderFound, survey
+from pointsam.datasets import read_frame
+from pointsam.datasets.base import Dataset
+from pointsam.datasets.folder import drives_in
+from pointsam.datasets.folder.calibration import NAMES, find_calibration, raw_values, to_complete
+from pointsam.datasets.io import read_image
+from pointsam.datasets.points import read_frame_points
+
+_OPENED = 20
+
+
+@dataclass(frozen=True)
+class InitReport:
+    """What `init` found and did.
+
+    Args:
+        root: the folder.
+        found: what the folder seems to hold.
+        written: the calibration file that was written; None if it was there.
+        missing: fields that must be completed.
+        checked: what `check` found; None before the calibration is complete.
+        drawn: the picture and the frame that it shows; None if nothing was drawn.
+        next_command: what to do next.
+    """
+
+    root: str
+    found: FolderFound
+    written: str | None
+    missing: tuple[str, ...]
+    next_command: str
+    checked: CheckReport | None = None
+    drawn: tuple[str, str] | None = None
+    sensors: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        counts = {f"images/{one.name}": one.count for one in self.found.cameras}
+        counts |= {f"clouds/{one.name}": one.count for one in self.found.lidars}
+        object.__setattr__(self, "sensors", counts)
+
+    def text(self) -> str:
+        """For the terminal."""
+        lines = list(self.found.lines())
+        if self.written is not None:
+            lines.append(f"wrote {self.written}")
+        if self.missing:
+            shown = [*self.missing[:12], *([f"and {len(self.missing) - 12} more"] if len(self.missing) > 12 else [])]
+            lines.append(f"{counted(len(self.missing), 'field')} to be completed: {', '.join(shown)}")
+        if self.checked is not None:
+            lines.append(self.checked.text())
+        if self.drawn is not None:
+            lines.append(f"drew frame {self.drawn[1]} to {self.drawn[0]}")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, object]:
+        """For --json."""
+        return {
+            "data": self.root,
+            "drives": list(self.found.drives),
+            "sensors": self.sensors,
+            "match": self.found.match,
+            "unit": self.found.unit,
+            "found": list(self.found.lines()),
+            "written": self.written,
+            "to_complete": list(self.missing),
+            "drawn": None if self.drawn is None else list(self.drawn),
+            "check": None if self.checked is None else self.checked.as_dict(),
+        }
+
+
+def init_folder(data: DataSpec, png: Path | None, frame: str | None, overwrite: bool) -> InitReport:
+    """Look at a folder, draft its calibration file if it has none, and check and draw it if the file is complete.
+
+    Args:
+        data: the folder.
+        png: picture to write.
+        frame: frame to draw; None for the first of the middle drive that can be drawn.
+        overwrite: whether an existing calibration file, or picture, is replaced.
+
+    Raises:
+        DatasetError: DAT001 or DAT002 if it is no folder of this layout; DAT010 on an unknown frame.
+        CalibrationError: CAL003 on a calibration file that is malformed.
+        StoreError: OUT002 or OUT003 if a file cannot be written, or on a root in an object store without calibration.
+    """
+    root, found = data.root, survey(data.root)
+    files = [path for path in (find_calibration(root / name if name else root) for name in _places(data)) if path]
+    if overwrite or not files:
+        if not isinstance(root, Path):
+            raise StoreError("OUT002", f"{root}: nothing is written to an object store", f"put a {NAMES[0]} there")
+        path = root / NAMES[0]
+        require_free(path, overwrite)
+        write_together([(path, draft(found).encode())])
+        missing = tuple(to_complete(raw_values(path)))
+        way = f"complete {path}, then: pointsam-label init {quote(str(root))} --png points.png"
+        return InitReport(str(root), found, str(path), missing, way)
+    several = len(files) > 1
+    missing = tuple(f"{path}: {name}" if several else name for path in files for name in to_complete(raw_values(path)))
+    if missing:
+        way = f"complete these fields, then: pointsam-label init {quote(str(root))} --png points.png"
+        return InitReport(str(root), found, None, missing, way)
+    dataset = data.open()
+    drawn = None if png is None else (str(png), _draw(dataset, png, frame))
+    checked = run_check(data, Selection(()), _OPENED, ())
+    command = "check" if checked.broken or not checked.usable else "run"
+    lidar = [] if data.reading.lidar is None else ["--lidar", data.reading.lidar]
+    words = [quote(str(root)), *lidar, *(["--out", "OUT"] if command == "run" else [])]
+    way = f"pointsam-label {command} {' '.join(words)}"
+    return InitReport(
+        str(root), found, None, (), way if png else f"{way} (look at the points first: --png FILE)", checked, drawn
+    )
+
+
+def _places(data: DataSpec) -> Sequence[str]:
+    """The root, and the drives that may have a calibration of their own."""
+    return ["", *(name for name in drives_in(data.root) if name)]
+
+
+def _draw(dataset: Dataset, png: Path, frame_id: str | None) -> str:
+    """Draw a frame; returns its id."""
+    from pointsam.report.projected import draw_projected
+
+    ids = dataset.frame_ids()
+    if frame_id is not None and frame_id not in ids:
+        raise DatasetError("DAT010", f"{dataset.root}: no frame {frame_id!r}", f"frames are such as {ids[0]}")
+    chosen = frame_id or ids[len(ids) // 2]
+    frame = read_frame(dataset, chosen)
+    images = {view.name: read_image(view.source) for view in frame.cameras}
+    points = read_frame_points(frame)
+    boxes = dataset.boxes(chosen)
+    picture = draw_projected(frame, images, points.keep(points.present), boxes, dataset.taxonomy)
+    content = io.BytesIO()
+    picture.save(content, format="PNG")
+    write_together([(png, content.getvalue())])
+    return chosen

@@ -1,0 +1,316 @@
+"""What a plain folder seems to hold, before its calibration is known: sensors, times, columns, extents, clocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pointsam.base.errors import DatasetError, PointSamError
+from pointsam.base.remote import DataPath, names_in
+from pointsam.base.words import counted
+from pointsam.checks.raw_rows import guess
+from pointsam.checks.rules.orientation import orientation_of
+from pointsam.datasets.columns import row_layout
+from pointsam.datasets.folder import PARTS, drives_in
+from pointsam.datasets.folder.box_files import JSON, OPENLABEL, TEXT
+from pointsam.datasets.folder.calibration import COLUMNS, Unit
+from pointsam.datasets.folder.poses import NAMES, read_poses
+from pointsam.datasets.folder.recording import by_stamp
+from pointsam.datasets.folder.stamps import inferred_unit
+from pointsam.datasets.io import ImageFile, RawPoints, image_size, point_source, read_points
+from pointsam.datasets.kitti.listing import Listing
+from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS
+from pointsam.geometry.se3 import SE3
+from pointsam.types import Sweep
+
+Match = Literal["stamp", "index"]
+
+_SAMPLE = 200
+_ALIKE = 0.5
+_THIN = 3.0
+_SAME_US = 50_000
+
+
+@dataclass(frozen=True)
+class FoundCamera:
+    """A folder of images.
+
+    Args:
+        name: of the folder.
+        count: number of images in the first drive that has it.
+        size: width and height of the first image, pixels; None if it cannot be read.
+        notes: what is odd, in words.
+    """
+
+    name: str
+    count: int
+    size: tuple[int, int] | None
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """For the terminal."""
+        size = "unreadable" if self.size is None else f"{self.size[0]} x {self.size[1]} px"
+        return f"images/{self.name}: {counted(self.count, 'image')} of {size}"
+
+
+@dataclass(frozen=True)
+class FoundLidar:
+    """A folder of clouds.
+
+    Args:
+        name: of the folder.
+        count: number of clouds in the first drive that has it.
+        suffix: of the first cloud.
+        columns: what `columns` should say of files that do not state them; () if it is not known; None for files that
+            state them.
+        evidence: why, in words.
+        points: number of points of the first cloud.
+        notes: extent, axis that points up, what is odd; in words.
+    """
+
+    name: str
+    count: int
+    suffix: str
+    columns: tuple[str, ...] | None
+    evidence: str
+    points: int = 0
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """For the terminal."""
+        return f"clouds/{self.name}: {self.count} {self.suffix}; {self.evidence}"
+
+
+@dataclass(frozen=True)
+class FolderFound:
+    """What a folder seems to hold.
+
+    Args:
+        drives: names of its drives; "" for the root itself.
+        cameras: folders of images.
+        lidars: folders of clouds.
+        match: how files seem to belong together.
+        unit: unit of the times that names state; None if it is not known.
+        times: the evidence, in words.
+        poses: file of poses and its format, in words; "" if there is none.
+        boxes: files of boxes, in words; "" if there are none.
+        notes: clocks that differ, and drives with other sensors.
+    """
+
+    drives: tuple[str, ...]
+    cameras: tuple[FoundCamera, ...]
+    lidars: tuple[FoundLidar, ...]
+    match: Match
+    unit: Unit | None
+    times: str
+    poses: str = ""
+    boxes: str = ""
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        """For the terminal."""
+        if self.drives != ("",):
+            yield f"{counted(len(self.drives), 'drive')}: {', '.join(self.drives[:5])}{' ...' * (len(self.drives) > 5)}"
+        sensors: tuple[FoundCamera | FoundLidar, ...] = (*self.cameras, *self.lidars)
+        for sensor in sensors:
+            yield sensor.text()
+            yield from (f"  {note}" for note in sensor.notes)
+        yield f"times: {self.times}"
+        yield f"poses: {self.poses or 'none (poses.txt or poses.csv)'}"
+        yield f"boxes: {self.boxes or 'none'}"
+        yield from (f"note: {note}" for note in self.notes)
+
+
+def survey(root: DataPath) -> FolderFound:
+    """Look at a folder. Names are listed, and one image and one cloud of each sensor are read.
+
+    Raises:
+        DatasetError: DAT002 if it holds no drive, or no camera or LiDAR.
+    """
+    drives = tuple(drives_in(root))
+    if not drives:
+        there = ", ".join(names_in(root)[:8]) or "nothing"
+        raise DatasetError(
+            "DAT002",
+            f"{root}: no {PARTS[0]}/CAMERA and {PARTS[1]}/LIDAR, in it or in its folders; it holds {there}",
+            "arrange the files as docs/folder.md says",
+        )
+    folders = [root / name if name else root for name in drives]
+    cameras = tuple(
+        _camera(name, _first(folders, PARTS[0], name, IMAGES)) for name in _names(folders, PARTS[0], IMAGES)
+    )
+    lidars = tuple(_lidar(name, _first(folders, PARTS[1], name, SWEEPS)) for name in _names(folders, PARTS[1], SWEEPS))
+    if not cameras or not lidars:
+        part, kinds = (PARTS[0], IMAGES) if not cameras else (PARTS[1], SWEEPS)
+        raise DatasetError(
+            "DAT002", f"{root}: no folder of {part}/ holds files ({', '.join(kinds)})", "see docs/folder.md"
+        )
+    lidars = tuple(sorted(lidars, key=lambda one: ("top" not in one.name.lower(), -one.points, one.name)))
+    match, unit, times = _times(folders[0], [one.name for one in cameras], [one.name for one in lidars])
+    notes = [*_uneven(drives, folders), *(_clocks(folders[0], cameras, lidars, unit) if match == "stamp" else [])]
+    return FolderFound(
+        drives, cameras, lidars, match, unit, times, _poses(folders[0]), _boxes(folders[0]), tuple(notes)
+    )
+
+
+def _names(folders: Sequence[DataPath], part: str, suffixes: tuple[str, ...]) -> list[str]:
+    """Names of the sensors of all drives."""
+    names = sorted({name for folder in folders for name in names_in(folder / part) if not name.startswith(".")})
+    return [name for name in names if any(Listing(folder / part / name, suffixes).stems for folder in folders)]
+
+
+def _first(folders: Sequence[DataPath], part: str, name: str, suffixes: tuple[str, ...]) -> Listing:
+    listings = (Listing(folder / part / name, suffixes) for folder in folders)
+    return next(listing for listing in listings if listing.stems)
+
+
+def _camera(name: str, listing: Listing) -> FoundCamera:
+    stems, notes, size = listing.stems, list[str](), None
+    image = ImageFile(listing.path(stems[0]))
+    try:
+        height, width = image_size(image)
+        size = (width, height)
+        turned = orientation_of(image)
+        if turned:
+            notes.append(f"{turned}; images are read as they are stored: store them upright")
+        other = ImageFile(listing.path(stems[-1]))
+        if image_size(other) != (height, width):
+            notes.append(f"{other.file_name} has another size than {image.file_name}")
+    except DatasetError as error:
+        notes.append(error.message)
+    return FoundCamera(name, len(stems), size, tuple(notes))
+
+
+def _lidar(name: str, listing: Listing) -> FoundLidar:
+    path = listing.path(listing.stems[len(listing.stems) // 2])
+    kinds = Counter(listing.path(stem).suffix.lower() for stem in listing.stems)
+    suffix = kinds.most_common(1)[0][0]
+    notes = [f"files of several kinds: {', '.join(sorted(kinds))}"] if len(kinds) > 1 else []
+    columns: tuple[str, ...] | None = None
+    try:
+        if suffix in (".bin", ".npy"):
+            columns, evidence = _stated(path, suffix)
+        else:
+            evidence = f"its header states {', '.join(point_source(path, COLUMNS).columns)}"
+        if columns == ():
+            return FoundLidar(name, len(listing.stems), suffix, (), evidence, 0, tuple(notes))
+        xyz = read_points(Sweep(point_source(path, columns or COLUMNS), 0, SE3.identity(), SE3.identity()))
+    except PointSamError as error:
+        return FoundLidar(name, len(listing.stems), suffix, columns or (), f"[{error.code}] {error.message}")
+    return FoundLidar(name, len(listing.stems), suffix, columns, evidence, len(xyz), (*notes, *_extent(xyz)))
+
+
+def _stated(path: DataPath, suffix: str) -> tuple[tuple[str, ...], str]:
+    """Columns of a file that does not state them, and why; () if they are not known."""
+    if suffix == ".npy":
+        for width in range(3, 9):
+            values = (*COLUMNS, *("_" * (width - len(COLUMNS))))[:width]
+            try:
+                point_source(path, values).read(COLUMNS[:3])
+            except DatasetError:
+                continue
+            return values, f"{width} values per point, taken for {', '.join(values)}"
+        return (), "an array of an unusual shape: state columns"
+    found = guess(RawPoints(path, COLUMNS).content(), COLUMNS)
+    if found is None:
+        return COLUMNS, f"they fit float32 {', '.join(COLUMNS)}"
+    if not found.columns:
+        return (), f"the first {found.what}"
+    columns = tuple(found.columns.split(","))
+    row_layout(columns)
+    return columns, f"the first {found.what}: taken for {', '.join(columns)}"
+
+
+def _extent(xyz: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Iterator[str]:
+    placed = xyz[np.isfinite(xyz[:, 0]) & xyz.any(axis=1)]
+    if not len(placed):
+        return
+    low, high = np.quantile(placed, (0.05, 0.95), axis=0)
+    spread, reach = high - low, np.linalg.norm(placed, axis=1)
+    yield (
+        f"{counted(len(xyz), 'point')} in one file, half of them within {np.median(reach):.1f} m, 99 % within "
+        f"{np.percentile(reach, 99):.0f} m"
+    )
+    thin = int(np.argmin(spread))
+    clear = spread[thin] * _THIN < np.delete(spread, thin).min()
+    axes = ", ".join(f"{axis} {value:.1f} m" for axis, value in zip("xyz", spread, strict=True))
+    if not clear:
+        yield f"no axis stands out as upright (90 % of the points span {axes})"
+    else:
+        most = np.median(placed[:, thin])
+        side = "most points are below the sensor" if most < 0 else "most points are above 0: the axis may point down"
+        yield f"{'xyz'[thin]} seems upright (90 % of the points span {axes}); {side}"
+
+
+def _times(folder: DataPath, cameras: Sequence[str], lidars: Sequence[str]) -> tuple[Match, Unit | None, str]:
+    """How files belong together, the unit of their times, and why."""
+    reference = Listing(folder / PARTS[1] / lidars[0], SWEEPS).stems
+    images = Listing(folder / PARTS[0] / cameras[0], IMAGES).stems
+    unit = inferred_unit(reference[:: 1 + len(reference) // _SAMPLE])
+    if unit is not None:
+        return "stamp", unit, f"names such as {reference[0]} are times since 1970 in {unit}, by their size"
+    shared = len({*reference} & {*images})
+    if shared > _ALIKE * min(len(reference), len(images)):
+        have = (folder / "times.txt").is_file()
+        known = "times.txt has their times" if have else "their times are not known (files.period_s or times.txt)"
+        return "index", None, f"{shared} names of {lidars[0]} and {cameras[0]} are equal, so they are indices; {known}"
+    example = f"{reference[0] if reference else '-'} of {lidars[0]} and {images[0] if images else '-'} of {cameras[0]}"
+    return "stamp", None, f"names such as {example} differ, so they should be times, but their unit is not known"
+
+
+def _uneven(drives: Sequence[str], folders: Sequence[DataPath]) -> Iterator[str]:
+    """Drives that lack a sensor of the others."""
+    for part, kinds in zip(PARTS, (IMAGES, SWEEPS), strict=True):
+        for name in _names(folders, part, kinds):
+            lacks = [
+                d for d, folder in zip(drives, folders, strict=True) if not Listing(folder / part / name, kinds).stems
+            ]
+            if lacks:
+                yield f"{part}/{name} is missing in {counted(len(lacks), 'drive')}, for example {lacks[0]}"
+
+
+def _clocks(
+    folder: DataPath, cameras: Sequence[FoundCamera], lidars: Sequence[FoundLidar], unit: Unit | None
+) -> Iterator[str]:
+    """How far the files of each sensor are from the sweeps of the first LiDAR."""
+    try:
+        key = by_stamp(lidars[0].name, Listing(folder / PARTS[1] / lidars[0].name, SWEEPS), unit, 0.0)
+        for part, suffixes, names in (
+            (PARTS[1], SWEEPS, [one.name for one in lidars[1:]]),
+            (PARTS[0], IMAGES, [one.name for one in cameras]),
+        ):
+            for name in names:
+                other = by_stamp(name, Listing(folder / part / name, suffixes), unit, 0.0)
+                near = [other.nearest(int(t_us), 1 << 62) for t_us in key.t_us]
+                apart = [int(other.t_us[k] - t_us) for k, t_us in zip(near, key.t_us, strict=True) if k is not None]
+                if not apart:
+                    continue
+                middle = float(np.median(apart)) * 1e-6
+                word = "clocks may differ" if abs(middle) * 1e6 > _SAME_US else "same clock"
+                rate = f"{1 / other.period_s:.1f} Hz" if other.period_s else "no rate"
+                yield f"{part}/{name}: {rate}, its files are {middle:+.3g} s from the sweeps (median): {word}"
+    except DatasetError as error:
+        yield error.message
+
+
+def _poses(folder: DataPath) -> str:
+    path = next((folder / name for name in NAMES if (folder / name).is_file()), None)
+    if path is None:
+        return ""
+    try:
+        table = read_poses(path)
+    except PointSamError as error:
+        return f"{path.name}: [{error.code}] {error.message}"
+    form = {"tum": "TUM", "kitti": "KITTI", "csv": "CSV"}[table.form]
+    return f"{path.name}, {form}, {counted(len(table.position_m), 'pose')}"
+
+
+def _boxes(folder: DataPath) -> str:
+    found = [(f"{JSON}/*.json", len(Listing(folder / JSON, (".json",)).stems))]
+    found += [(f"{TEXT}/*.txt (KITTI)", len(Listing(folder / TEXT, (".txt",)).stems))]
+    texts = [f"{counted(count, 'file')} {what}" for what, count in found if count]
+    return ", ".join([*texts, *([OPENLABEL] if (folder / OPENLABEL).is_file() else [])])

@@ -1,0 +1,187 @@
+"""`pointsam-label init`: what it finds, the draft that it writes, and the picture."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from helpers.commands import label, refused
+from helpers.folder_root import START_US, calibration_of, make_folder, write_cloud
+from helpers.folder_root import Drive as Options
+from PIL import Image
+
+from pointsam.checks.folder_draft import draft
+from pointsam.checks.folder_survey import survey
+from pointsam.datasets import open_dataset
+from pointsam.datasets.folder.calibration import calibration_text, raw_values, read_calibration, to_complete
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A folder without a calibration."""
+    make_folder(tmp_path / "data", frames=4, lidars=("top", "side"), points=2500)
+    (tmp_path / "data" / "calibration.yaml").unlink()
+    return tmp_path / "data"
+
+
+def completed(text, full):
+    """A draft whose TODOs are replaced by the values of a calibration."""
+    for name, camera in full.cameras.items():
+        head, _, tail = text.partition(f"  {name}:\n")
+        for field in ("fx", "fy", "cx", "cy"):
+            tail = tail.replace("TODO", repr(getattr(camera.intrinsics, field)), 1)
+        text = f"{head}  {name}:\n{tail.replace('TODO', 'pinhole', 1)}"
+    for one in full.transforms:
+        head, _, tail = text.partition(f"  - from: {one.source}\n")
+        open_fields = "    translation: TODO\n    quaternion_wxyz: TODO\n"
+        tail = tail.replace(open_fields, f"    matrix: {list(map(list, one.matrix))}\n", 1)
+        text = f"{head}  - from: {one.source}\n{tail}"
+    text = text.replace("motion_compensated: TODO", "motion_compensated: true")
+    head, _, tail = text.partition("poses:")
+    return f"{head}poses:{tail.replace('TODO', 'vehicle', 1).replace('TODO', 'world', 1)}"
+
+
+def test_from_a_bare_folder_to_a_picture(bare, tmp_path):
+    first = label("init", bare, "--json", tmp_path / "init.json")
+    assert first.exit_code == 0, first.output
+    assert "images/front: 4 images of 320 x 192 px" in first.output
+    assert "they fit float32 x, y, z, intensity" in first.output
+    assert "z seems upright" in first.output
+    assert "are times since 1970 in us, by their size" in first.output
+    assert "poses.txt, TUM, 14 poses" in first.output
+    path = bare / "calibration.yaml"
+    assert f"next: complete {path}, then: pointsam-label init {bare} --png points.png" in first.output
+    values = raw_values(path)
+    assert list(values["lidars"]) == ["top", "side"]
+    missing = list(to_complete(values))
+    document = json.loads((tmp_path / "init.json").read_text())
+    assert document["to_complete"] == missing
+    assert document["sensors"] == {f"images/{n}": 4 for n in ("front", "left", "right")} | {
+        "clouds/top": 4,
+        "clouds/side": 4,
+    }
+    refused(label("check", bare), "CAL003", "to be completed: cameras.front.intrinsics.fx")
+    again = label("init", bare)
+    assert again.exit_code == 0
+    assert f"{len(missing)} fields to be completed" in again.output
+    path.write_text(completed(path.read_text(), calibration_of(Options(lidars=("top", "side")))))
+    assert list(to_complete(raw_values(path))) == []
+    before = path.read_bytes()
+    done = label("init", bare, "--png", tmp_path / "p.png")
+    assert done.exit_code == 0, done.output
+    assert "checked 4 frames and opened the files of 4: no problem found" in done.output
+    assert f"drew frame {START_US + 200_000} to" in done.output
+    assert f"next: pointsam-label run {bare} --out OUT" in done.output
+    assert path.read_bytes() == before
+    picture = np.asarray(Image.open(tmp_path / "p.png").convert("RGB"))
+    assert picture.shape[1] == 2400
+    assert label("init", bare, "--overwrite").exit_code == 0
+    assert b"TODO" in path.read_bytes()
+
+
+def test_a_wrong_transform_changes_the_picture_and_is_named(bare, tmp_path):
+    full = calibration_of(Options(lidars=("top", "side")))
+    (bare / "calibration.yaml").write_text(calibration_text(full))
+    assert label("init", bare, "--png", tmp_path / "good.png", "--frame", START_US).exit_code == 0
+    turned = next(one for one in full.transforms if one.source == "front")
+    inverse = np.linalg.inv(np.array(turned.matrix))
+    text = calibration_text(full).replace(
+        calibration_text(full).split("- from: front")[1].split("- from")[0],
+        f"\n  to: vehicle\n  matrix: {inverse.tolist()}\n",
+    )
+    (bare / "calibration.yaml").write_text(text)
+    done = label("init", bare, "--png", tmp_path / "bad.png", "--frame", START_US)
+    assert "its inverse is" in done.output
+    assert "next: pointsam-label check" in done.output
+    good, bad = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("good", "bad"))
+    assert good.shape == bad.shape
+    front, left = np.s_[40:480, 10:790], np.s_[40:480, 810:1590]
+    assert (good[front] != bad[front]).any(axis=-1).mean() > 0.02
+    assert (good[left] == bad[left]).all()
+
+
+def test_a_draft_means_what_was_found(bare):
+    found = survey(bare)
+    path = bare / "calibration.yaml"
+    path.write_text(completed(draft(found), calibration_of(Options(lidars=("top", "side")))))
+    read = read_calibration(path)
+    assert read.files.match == "stamp"
+    assert read.files.unit == "us"
+    assert read.boxes.frame == "world"
+    assert len(open_dataset(bare).boxes(str(START_US))) == 14
+
+
+@pytest.mark.parametrize(
+    ("width", "columns", "says"),
+    [(5, ("x", "y", "z", "intensity", "ring"), "looks like 5 values"), (4, ("x", "y", "z", "intensity"), "they fit")],
+)
+def test_columns_of_raw_files_are_guessed_with_the_evidence(bare, width, columns, says):
+    for path in (bare / "clouds" / "top").iterdir():
+        rows = np.fromfile(path, "<f4").reshape(-1, 4)
+        rings = np.arange(len(rows)) % 32
+        np.column_stack([rows, rings])[:, :width].astype("<f4").tofile(path)
+    lidar = survey(bare).lidars[0]
+    assert lidar.columns == columns
+    assert says in lidar.evidence
+
+
+def test_odd_images_and_clouds_are_told(bare):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    images = sorted((bare / "images" / "left").iterdir())
+    Image.open(images[0]).convert("RGB").save(images[0].with_suffix(".jpg"), exif=exif)
+    images[0].unlink()
+    Image.new("RGB", (64, 48)).save(images[-1])
+    (bare / "clouds" / "side" / f"{START_US}.ply").write_bytes(b"ply\nnothing")
+    found = survey(bare)
+    notes = {one.name: " ".join(one.notes) for one in (*found.cameras, *found.lidars)}
+    assert "turned by 180 degrees" in notes["left"]
+    assert "another size" in notes["left"]
+    assert "files of several kinds" in notes["side"]
+
+
+def test_clocks_and_units_are_told(tmp_path):
+    make_folder(tmp_path / "a", frames=4, offsets_us={"left": 5_000_000}, points=60)
+    notes = survey(tmp_path / "a").notes
+    assert any(re.search(r"images/left: .* \+4\.8\d? s .*clocks may differ", note) for note in notes), notes
+    make_folder(tmp_path / "b", frames=4, match="index", poses="kitti", points=60)
+    found = survey(tmp_path / "b")
+    assert (found.match, found.unit) == ("index", None)
+    assert "4 names of top and front are equal" in found.times
+    make_folder(tmp_path / "c", frames=4, unit="ms", start_us=5_000_000, points=60)
+    found = survey(tmp_path / "c")
+    assert (found.match, found.unit) == ("stamp", None)
+    assert "unit: TODO" in draft(found)
+
+
+def test_axes_without_an_upright_one_and_y_up_are_told(bare):
+    for path in (bare / "clouds" / "top").iterdir():
+        rows = np.fromfile(path, "<f4").reshape(-1, 4)
+        write_cloud(path, np.ascontiguousarray(rows[:, [1, 2, 0, 3]]))
+    assert any("y seems upright" in note for note in survey(bare).lidars[0].notes)
+
+
+def test_a_folder_without_drives_or_clouds_is_refused(tmp_path):
+    (tmp_path / "some").mkdir()
+    refused(label("init", tmp_path), "DAT002", "no images/CAMERA and clouds/LIDAR")
+    for part in ("images/front", "clouds/top"):
+        (tmp_path / part).mkdir(parents=True)
+    refused(label("init", tmp_path), "DAT002", "no folder of images/ holds files")
+
+
+def test_drives_that_lack_a_sensor_are_told(tmp_path):
+    make_folder(tmp_path, drives=("a", "b"), frames=2, points=60, boxes="none")
+    for path in (tmp_path / "b" / "images" / "left").iterdir():
+        path.unlink()
+    found = survey(tmp_path)
+    assert found.drives == ("a", "b")
+    assert "images/left is missing in 1 drive, for example b" in found.notes
+
+
+def test_an_unknown_frame_and_an_object_store_are_refused(bare, tmp_path, store):
+    from helpers.stores import upload
+
+    (bare / "calibration.yaml").write_text(calibration_text(calibration_of(Options(lidars=("top", "side")))))
+    refused(label("init", bare, "--png", tmp_path / "p.png", "--frame", "7"), "DAT010", "no frame '7'")
+    (bare / "calibration.yaml").unlink()
+    refused(label("init", str(upload(bare, "bucket"))), "OUT002", "object store")
