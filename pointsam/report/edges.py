@@ -76,9 +76,9 @@ def draw_edges(
             rgb = (*colours[k], 120 if faint else 255)
             for part in _parts(line):
                 draw.line([tuple(at) for at in part.tolist()], fill=rgb, width=1 if faint else width)
-        if texts is not None:
-            u, v = uv[k][inside].min(axis=0)
-            size_px = max(11, round(picture.width / 60))
+        u, v = uv[k][inside].min(axis=0)
+        size_px = max(11, round(picture.width / 100))
+        if texts is not None and uv[k][inside, 1].max() - v >= size_px:  # texts of far objects would hide them
             draw.text((u, max(0.0, v - size_px - 2)), texts[k], font=font(size_px), fill=colours[k])
 
 
