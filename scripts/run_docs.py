@@ -64,6 +64,7 @@ SMALLER = {
     "eval RUN": "--workers 0",
     "predict": "--workers 0",
     "experiment": f"{_SMALL_FIT} --seeds 0 --only 0",
+    "show": "--sample 1",
 }
 """Options that are appended to a command, so that it is done in seconds."""
 
@@ -105,6 +106,7 @@ NOT_RUN = {
 """Starts of lines that are not run, and why."""
 
 ELSEWHERE = {
+    "docs/folder.md": "tests/pipelines/labelling/test_init_folder.py runs its commands on a small folder",
     "docs/convert.md": "tests/convert and tests/pipelines/world/test_formats.py convert and label small roots",
     "docs/classes_hf.md": "tests/pipelines/labelling/test_hf_chain.py runs its commands with random networks",
     "docs/mapping.md": "tests/pipelines/test_own_classes_chain.py runs its commands with its mapping file",

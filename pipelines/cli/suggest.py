@@ -71,8 +71,7 @@ def suggest(
     mixsup-train suggest DATA --base synthetic-small --dest recipe.json
     """  # noqa: D301 - click needs the backspace character itself
     need_torch()
-    from pipelines.opened import open_labels, read_as_in
-    from pipelines.training.classes import in_classes_of
+    from pipelines.training.classes import open_with_labels
     from pipelines.training.recipe_file import document_of, load_recipe
     from pipelines.training.splits import split_frames
     from pipelines.training.suggest import suggest as suggested
@@ -85,10 +84,8 @@ def suggest(
         raise click.BadParameter(f"{dest}: a recipe is a .json file", param_hint="--dest")
     require_free(dest, overwrite)
     recipe, data = load_recipe(base), data_of(options)
-    data = in_classes_of(data if labels is None else read_as_in(labels, data), labels, mapping)
-    dataset = data.open()
+    dataset, clusters = open_with_labels(data, labels, mapping)
     require_some_truth(dataset)
-    clusters = None if labels is None else open_labels(labels, dataset)
     found = survey(dataset, clusters, split_frames(dataset, split), sample)
     made = suggested(found, recipe, dataset.taxonomy, labels is not None, min_points)
     write_together([(dest, (json.dumps(document_of(made.recipe), indent=1) + "\n").encode())])

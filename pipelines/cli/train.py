@@ -25,6 +25,7 @@ from pipelines.cli.options import (
 )
 from pipelines.cli.output import JSON_OPTION, STDOUT, print_bad, remark, show
 from pipelines.cli.parameters import PATH
+from pipelines.cli.show import show as show_frames
 from pipelines.cli.suggest import suggest
 from pipelines.cli.train_inputs import budget, recipes
 from pointsam import __version__
@@ -203,7 +204,7 @@ def predict(
         sys.exit(QUARANTINED)
 
 
-for command in (suggest, budget, recipes, experiment):
+for command in (suggest, show_frames, budget, recipes, experiment):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from itertools import groupby
 from shlex import quote
 
 from pipelines.data import DataSpec
-from pipelines.labelling.request import Selection, evenly
+from pipelines.labelling.request import Selection
+from pointsam.base.arrays import evenly
 from pointsam.base.errors import BrokenRuleError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.base.words import counted

@@ -10,8 +10,9 @@ from textwrap import indent
 
 from pipelines.documents import MasksDocument
 from pipelines.labelling.jobs import Summary
-from pipelines.labelling.request import Request, evenly
+from pipelines.labelling.request import Request
 from pipelines.opened import read_as_in
+from pointsam.base.arrays import evenly
 from pointsam.base.errors import PointSamError
 from pointsam.base.tables import text_table
 from pointsam.base.terminal import visible_line

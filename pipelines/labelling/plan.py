@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, replace
 
 from pipelines.labelling.images import images_of
 from pipelines.labelling.jobs import Summary, run_clusters, run_masks
-from pipelines.labelling.request import Execution, Request, evenly
+from pipelines.labelling.request import Execution, Request
 from pipelines.opened import open_masks
+from pointsam.base.arrays import evenly
 from pointsam.base.errors import PointSamError
 from pointsam.base.files import scratch_folder
 from pointsam.datasets import read_frame

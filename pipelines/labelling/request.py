@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
 
 from pipelines.data import DataSpec
+from pointsam.base.arrays import evenly
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.base.runtime import cores
 from pointsam.datasets.base import Dataset
 from pointsam.semantics import semantics_plugin
 from pointsam.stages.recipes import LabelConfig
 from pointsam.store.reader import Labels
-
-_T = TypeVar("_T")
-
-
-def evenly(items: Sequence[_T], most: int | None) -> list[_T]:
-    """At most `most` items, evenly spaced from the first to the last; all for None."""
-    count = len(items)
-    if most is None or count <= most:
-        return list(items)
-    return [items[k] for k in np.linspace(0, count - 1, most).round().astype(int)]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import numpy as np
 from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import OpenedRun, calibration_notes, open_run
 from pipelines.review.eval_set import eval_set
-from pipelines.review.page_folder import require_outside
 from pipelines.review.parts import true_boxes
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
@@ -28,6 +27,7 @@ from pointsam.evaluate.quality import unfinished_notes
 from pointsam.export.base import Exported, Format, Stream
 from pointsam.export.classes import Renaming
 from pointsam.export.frame import ExportFrame, Files
+from pointsam.report.page_folder import require_outside
 from pointsam.types import FrameLabels
 
 _NAME_HINT = "change the frame's token or id in the data set, or --eval-set: file names are made from these"

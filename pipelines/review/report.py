@@ -17,7 +17,6 @@ from pipelines.data import AS_FOUND, Reading
 from pipelines.documents import ClustersDocument
 from pipelines.opened import OpenedRun, calibration_notes, open_run
 from pipelines.review.image_quality import image_quality
-from pipelines.review.page_folder import page_folder, require_replaceable
 from pipelines.review.parts import Parts, read_parts
 from pointsam import __version__
 from pointsam.base.errors import CalibrationError, DatasetError, NothingToScoreError, PointSamError
@@ -39,6 +38,7 @@ from pointsam.report.bev import draw_bev
 from pointsam.report.charts import bar_chart, line_chart
 from pointsam.report.compose import in_reading_order
 from pointsam.report.overlay import draw_camera
+from pointsam.report.page_folder import page_folder, require_replaceable
 from pointsam.report.pages import page
 from pointsam.report.web_frame import frame_script
 

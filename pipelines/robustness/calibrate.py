@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pipelines.data import DataSpec
 from pipelines.labelling.closing import by_code
-from pipelines.labelling.request import evenly
 from pipelines.opened import open_masks
 from pipelines.stored_masks import StoredMasks
 from pipelines.tasks import Task, guarded
+from pointsam.base.arrays import evenly
 from pointsam.base.document import write_document
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import require_free

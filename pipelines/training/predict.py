@@ -30,6 +30,7 @@ def predict_frames(
     workers: int,
     bad: dict[str, str],
     processes: Processes | None = None,
+    shows_progress: bool = True,
 ) -> Iterator[FramePredictions]:
     """Predict frames in order, in batches and in the precision of the recipe.
 
@@ -41,11 +42,13 @@ def predict_frames(
         workers: number of processes that read.
         bad: frames that cannot be read are added, with the reason.
         processes: the processes of a run, which share the frames; the first one yields the predictions of all.
+        shows_progress: whether a bar shows it.
     """
     config = InferConfig(recipe.data.points, recipe.train.batch_size, recipe.train.precision, workers)
     rank, count = (0, 1) if processes is None else (processes.rank, processes.count)
     found = detect_frames(detector, dataset, frame_ids, config, rank, count)
-    results = progress(found, desc="detect", unit="frame", total=-(-len(frame_ids) // count), disable=rank > 0)
+    hidden = rank > 0 or not shows_progress
+    results = progress(found, desc="detect", unit="frame", total=-(-len(frame_ids) // count), disable=hidden)
     for result in results if processes is None else gathered(list(results), frame_ids, processes):
         if isinstance(result, FramePredictions):
             yield result

@@ -206,6 +206,11 @@ class RunFolder:
         write_document(self.out / SCORES, scores, indent=1, sort_keys=False)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder is, or is to be, that of a training run."""
+    return any((folder / name).exists() for name in (DECIDES, LAST, BEST))
+
+
 def read_as_fitted(run: Path, data: DataSpec) -> DataSpec:
     """Data read as a detector's training read its data, where nothing else is given.
 

@@ -11,9 +11,10 @@ The name of a split is a text, which budgets and runs record:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pointsam.base.arrays import evenly
 from pointsam.base.errors import DatasetError
 from pointsam.base.ranges import require
 from pointsam.base.seeding import generator
@@ -93,6 +94,27 @@ def split_notes(dataset: Dataset, split: str | None) -> list[str]:
         f"training the first {len(train)}, and {gap} between them are left out; scores in a drive that was trained on "
         "are too good"
     ]
+
+
+def chosen_frames(dataset: Dataset, frame_ids: Sequence[str], named: Sequence[str], most: int) -> list[str]:
+    """The frames that the user names, or some of a split.
+
+    Args:
+        dataset: the data set.
+        frame_ids: frames of the split.
+        named: ids that the user gives; empty for `most` frames of the split, evenly spaced.
+        most: number of frames.
+
+    Raises:
+        DatasetError: DAT010 on an id that the split does not have.
+    """
+    known = set(frame_ids)
+    for frame_id in named:
+        if frame_id not in known:
+            dataset.scene(frame_id)  # raises if there is no such frame
+            way = f"give ids such as {frame_ids[0]!r}, or another --split"
+            raise DatasetError("DAT010", f"{dataset.root}: frame {frame_id!r} is not in the split", way)
+    return list(named) or evenly(frame_ids, most)
 
 
 def _frames(dataset: Dataset, split: str | None) -> list[str]:

@@ -129,7 +129,7 @@ def _data(
     past = min(data.points.past_sweeps, found.past_sweeps)
     points = replace(data.points, intensity_full=full, past_sweeps=past, in_view_only=in_view_only)
     choices.append(Choice("data.points.intensity_full", f"{full:g}", why))
-    have = f"half of the frames have {found.past_sweeps} or more, {recipe.name} takes {data.points.past_sweeps}"
+    have = f"a quarter of the frames have {found.past_sweeps} or more, {recipe.name} takes {data.points.past_sweeps}"
     choices.append(Choice("data.points.past_sweeps", str(past), have))
     least = int(np.clip(np.percentile(found.num_points[kept], 25), 1, data.paste.min_points))
     names = [spec.name for spec in specs]

@@ -53,7 +53,9 @@ def fit_grid(
 
     def counts(coarser: float) -> NDArray[np.int64]:
         sides = np.array([reach[0] if forward else 2 * reach[0], 2 * reach[1]])
-        return (np.ceil(sides / (voxel * coarser) / stride - 1e-9).clip(1) * stride).astype(np.int64)
+        steps = np.ceil(sides / (voxel * coarser) / stride - 1e-9).clip(1)
+        number: NDArray[np.int64] = (steps * stride).astype(np.int64)
+        return number
 
     coarser = next((k for k in _COARSER if math.prod(counts(k).tolist()) <= _MORE_CELLS * cells), _COARSER[-1])
     voxel, number = (voxel * coarser).round(6), counts(coarser)

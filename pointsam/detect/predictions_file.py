@@ -16,16 +16,20 @@ from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
 from pointsam.base.document import canonical_json
+from pointsam.base.errors import SchemaError
 from pointsam.base.files import write_together
 from pointsam.detect.boxes import iou_3d, iou_bev
 from pointsam.detect.data.map_frame import MapFrame
+from pointsam.detect.data.sample import oriented
 from pointsam.detect.predictions import Predictions, concatenated
 from pointsam.evaluate.detection import FrameBoxes
 from pointsam.geometry.boxes import rows
 from pointsam.geometry.se3 import SE3
+from pointsam.types import Boxes
 
 VERSION = 2
 """Version 1 has no `rotation_lidar_wxyz` and no `velocity_z_lidar_mps`."""
+_READ = ("frame_id", "class_name", "center_lidar_m", "size_lwh_m", "yaw_rad", "score")
 _NUSCENES_MOST = 500
 """Largest number of boxes of a sample in a nuScenes submission."""
 _MOVES_MPS = 0.2
@@ -118,6 +122,63 @@ def write_predictions(
     sink = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd")
     write_together([(path, sink.getvalue())])
+
+
+def read_predictions(path: Path, names: Sequence[str]) -> dict[str, tuple[Boxes, NDArray[np.float64]]]:
+    """Boxes in the LiDAR frame and their scores, by frame id, of a table that `write_predictions` wrote.
+
+    Args:
+        path: the file.
+        names: class names by class_id of the data set.
+
+    Raises:
+        SchemaError: SCH003 if it is no such table, SCH004 on a class that the data set does not have.
+    """
+    way = "give detections.parquet of mixsup-train predict"
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise SchemaError("SCH003", f"{path}: cannot be read as Parquet ({error})", way) from error
+    lacking = [name for name in _READ if name not in table.column_names]
+    if lacking:
+        raise SchemaError("SCH003", f"{path} has no column {', '.join(lacking)}", way)
+    kinds = table["class_name"].to_pylist()
+    foreign = sorted(set(kinds).difference(names))
+    if foreign:
+        raise SchemaError(
+            "SCH004",
+            f"{path} has boxes of {', '.join(foreign)}, which are not classes of the data set: {', '.join(names)}",
+            "give predictions for these data, or their mapping file",
+        )
+    center, size = (np.array(table[name].to_pylist(), dtype=np.float64).reshape(-1, 3) for name in _READ[2:4])
+    yaw, score = (table[name].to_numpy().astype(np.float64) for name in ("yaw_rad", "score"))
+    rotation = _yawed(yaw)
+    if "rotation_lidar_wxyz" in table.column_names and len(yaw):
+        from scipy.spatial.transform import Rotation
+
+        wxyz = np.array(table["rotation_lidar_wxyz"].to_pylist(), dtype=np.float64)
+        rotation = Rotation.from_quat(wxyz[:, [1, 2, 3, 0]]).as_matrix()
+    class_id = np.array([names.index(kind) for kind in kinds], dtype=np.uint8)
+    frame = np.array(table["frame_id"].to_pylist(), dtype=object)
+    found = {}
+    for frame_id in dict.fromkeys(frame.tolist()):
+        own = np.flatnonzero(frame == frame_id)
+        texts = tuple(scored(names[class_id[k]], score[k]) for k in own)
+        found[frame_id] = (Boxes(center[own], size[own], rotation[own], class_id[own], texts), score[own])
+    return found
+
+
+def scored(name: str, score: float) -> str:
+    """The text of a detection in pictures."""
+    return f"{name} {score:.2f}"
+
+
+def _yawed(yaw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,3,3) rotations about z."""
+    rows_of = np.zeros((len(yaw), 7))
+    rows_of[:, 6] = yaw
+    rotation: NDArray[np.float64] = oriented(rows_of).rotation
+    return rotation
 
 
 def _table(frame: FramePredictions, at: MapFrame, names: Sequence[str]) -> pa.Table:

@@ -38,6 +38,7 @@ class ExportFrame:
         read_points: returns (N,4) points of all sweeps: x, y, z in metres, frame of the reference LiDAR, and
             intensity.
         read_masks: returns the masks of the images by camera.
+        detected: boxes of a detector, with their texts as tokens; None without a detector.
         place: sequence and number of the frame in SemanticKITTI's tree, None for other data.
         rect_SE3_lidar: from the LiDAR frame to KITTI's frame of labels, None for other data.
         read_true_boxes: returns ground-truth boxes in the LiDAR frame, None if there are none.
@@ -55,6 +56,7 @@ class ExportFrame:
     read_true_boxes: Callable[[], Boxes | None] = lambda: None
     place: tuple[str, str] | None = None
     sweep_names: tuple[str, ...] = ()
+    detected: Boxes | None = None
 
     def by_sweep(self, values: NDArray[_T]) -> dict[str, NDArray[_T]]:
         """(N,...) values of the points as a part for each sweep, by the name of its files."""

@@ -5,6 +5,7 @@ Entities
     lidar/points             the points, coloured by cluster, paler where growth added them
     lidar/fitted             boxes fitted to clusters, named by class and cluster
     lidar/true               ground-truth boxes, if there are any
+    lidar/detected           boxes of a detector, with their scores (`mixsup-train show`)
     lidar/CAMERA             pose of the camera at its exposure, in the frame of the sweep
     lidar/CAMERA/image       its image, with `masks` in the colours of classes, and `points`
 
@@ -88,6 +89,8 @@ class Recording:
         if item.true_boxes is not None:
             kept = item.true_boxes.class_id != BACKGROUND
             self._log("lidar/true", self._boxes(item.true_boxes, None, kept))
+        if item.detected is not None:
+            self._log("lidar/detected", self._boxes(item.detected, list(item.detected.token)))
         for view in item.frame.cameras:
             self._camera(item, view, xyz, colours, member)
         self._write()
@@ -113,10 +116,11 @@ class Recording:
         self._log(f"lidar/{view.name}/image", rr.Pinhole(image_from_camera=camera.K, resolution=size))
         content, media_type = encoded_image(view.source)
         self._log(f"lidar/{view.name}/image", rr.EncodedImage(contents=content, media_type=media_type))
-        png = io.BytesIO()
-        Image.fromarray(_mask_image(item, view), mode="RGBA").save(png, format="PNG", compress_level=3)
-        masks = rr.EncodedImage(contents=png.getvalue(), media_type="image/png", draw_order=1.0)
-        self._log(f"lidar/{view.name}/image/masks", masks)
+        if view.name in item.masks:
+            png = io.BytesIO()
+            Image.fromarray(_mask_image(item, view), mode="RGBA").save(png, format="PNG", compress_level=3)
+            masks = rr.EncodedImage(contents=png.getvalue(), media_type="image/png", draw_order=1.0)
+            self._log(f"lidar/{view.name}/image/masks", masks)
         seen = project(xyz, item.frame, view)
         shown = seen.valid & member
         self._log(f"lidar/{view.name}/image/points", rr.Points2D(seen.uv_px[shown], colors=colours[shown], radii=2.0))

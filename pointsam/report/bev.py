@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw
 from pointsam.base.arrays import FloatArray
 from pointsam.geometry.se3 import SE3
 from pointsam.report.points import cluster_colours, paint_points, tag_clusters
-from pointsam.report.style import FAINT, GROUND, INK, UNLABELLED, font
+from pointsam.report.style import FAINT, GROUND, INK, RGB, UNLABELLED, class_rgb, font
 from pointsam.taxonomy import BACKGROUND, Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, PointLabels
 
@@ -76,6 +77,7 @@ def draw_bev(
     taxonomy: Taxonomy,
     size_px: int,
     grown: NDArray[np.bool_] | None = None,
+    detected: Boxes | None = None,
 ) -> Image.Image:
     """Draw the bird's-eye view of a sweep.
 
@@ -87,6 +89,7 @@ def draw_bev(
         taxonomy: classes of the labels.
         size_px: side of the square picture.
         grown: (N,) points that growth added, which are drawn paler; None for no point.
+        detected: boxes of a detector, outlined in the colour of their class, with their tokens as texts; None for none.
     """
     view = fit_view(xyz_lidar_m, labels, boxes, ego_SE3_lidar, size_px)
     uv_px = np.floor(np.nan_to_num(view.uv_px(xyz_lidar_m), nan=-1e6)).astype(np.int64)  # NaN: a row without position
@@ -101,7 +104,9 @@ def draw_bev(
     picture = Image.fromarray(canvas)
     _draw_vehicle(picture, view)
     if boxes is not None:
-        _draw_boxes(picture, boxes, view)
+        _draw_boxes(picture, boxes, view, [FAINT if k == BACKGROUND else INK for k in boxes.class_id])
+    if detected is not None:
+        _draw_boxes(picture, detected, view, [class_rgb(int(k)) for k in detected.class_id], texts=True)
     shown = np.flatnonzero(labelled & inside)
     tag_clusters(picture, uv_px, labels, shown, taxonomy, size_px=16, min_points=_MIN_POINTS_FOR_TAG)
     return picture
@@ -126,7 +131,7 @@ def _draw_vehicle(picture: Image.Image, view: BevView) -> None:
     ImageDraw.Draw(picture).polygon(arrow, fill=INK)
 
 
-def _draw_boxes(picture: Image.Image, boxes: Boxes, view: BevView) -> None:
+def _draw_boxes(picture: Image.Image, boxes: Boxes, view: BevView, colours: Sequence[RGB], texts: bool = False) -> None:
     draw = ImageDraw.Draw(picture)
     for i in range(len(boxes)):
         half = boxes.size_lwh_m[i] / 2
@@ -136,6 +141,9 @@ def _draw_boxes(picture: Image.Image, boxes: Boxes, view: BevView) -> None:
         in_box[:5, :2] = unit * half[:2]
         in_box[5, 0] = half[0] + _TICK_M
         uv = [(float(u), float(v)) for u, v in view.uv_px(boxes.center_m[i] + in_box @ boxes.rotation[i].T)]
-        rgb, width = (FAINT, 1) if boxes.class_id[i] == BACKGROUND else (INK, 2)
+        rgb, width = colours[i], 1 if boxes.class_id[i] == BACKGROUND else 2
         draw.line([*uv[:4], uv[0]], fill=rgb, width=width)
         draw.line(uv[4:], fill=rgb, width=width)
+        if texts:
+            right, top = max(u for u, _ in uv), min(v for _, v in uv)
+            draw.text((right + 2, top), boxes.token[i], font=font(15), fill=rgb)

@@ -12,6 +12,7 @@ from pointsam.base.arrays import FloatArray
 from pointsam.base.words import counted
 from pointsam.geometry.projection import project
 from pointsam.report.bev import draw_bev
+from pointsam.report.edges import draw_edges
 from pointsam.report.overlay import ClassMask, draw_camera
 from pointsam.report.style import FAINT, GROUND, INK, RGB, class_rgb, cluster_rgb, font
 from pointsam.taxonomy import BACKGROUND, Taxonomy
@@ -30,6 +31,8 @@ _LEGEND = (
     "From above: forward is up, rings every 10 m around the LiDAR.",
 )
 _LEGEND_BOXES = "White outlines: ground-truth boxes, the tick is the front; grey outlines: void."
+_LEGEND_EDGES = "Cameras: a cross marks the front of a box."
+_LEGEND_DETECTED = "Coloured outlines: detections in the colour of their class, with their score."
 
 
 def draw_frame(
@@ -41,6 +44,8 @@ def draw_frame(
     boxes: Boxes | None,
     taxonomy: Taxonomy,
     grown: NDArray[np.bool_] | None = None,
+    detected: Boxes | None = None,
+    edges: bool = False,
 ) -> Image.Image:
     """Draw a frame.
 
@@ -53,6 +58,8 @@ def draw_frame(
         boxes: ground-truth boxes, None if there are none.
         taxonomy: classes of masks and labels.
         grown: (N,) points that growth added, which are drawn paler; None for no point.
+        detected: boxes of a detector, with their texts as tokens; None without a detector.
+        edges: whether the boxes are drawn into the images too.
 
     Returns:
         2400 px wide. Six surround cameras are arranged by direction, front above back; others are in the frame's order.
@@ -72,17 +79,22 @@ def draw_frame(
         )
         for view in shown
     ]
+    for tile, view in zip(tiles, shown, strict=True) if edges else ():
+        _draw_edges(tile, boxes, detected, frame, view)
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
     heights = [max(tile.height for tile in row) for row in rows]
     picture = Image.new("RGB", (WIDTH_PX, sum(heights) + BEV_PX), GROUND)
     for i, row in enumerate(rows):
         for j, tile in enumerate(row):
             picture.paste(tile, (j * (WIDTH_PX // columns), sum(heights[:i])))
-    bev = draw_bev(xyz_lidar_m, labels, boxes, frame.sweep.ego_SE3_lidar, taxonomy, BEV_PX, grown)
+    bev = draw_bev(xyz_lidar_m, labels, boxes, frame.sweep.ego_SE3_lidar, taxonomy, BEV_PX, grown, detected)
     picture.paste(bev, (0, sum(heights)))
     num_grown = 0 if grown is None else int(grown.sum())
-    lines = _legend(has_masks=any(masks.values()), has_boxes=boxes is not None, num_grown=num_grown)
-    panel = _draw_panel(frame, xyz_lidar_m, labels, boxes, taxonomy, lines, (WIDTH_PX - BEV_PX, BEV_PX), grown)
+    lines = _legend(any(masks.values()), boxes is not None, num_grown, detected is not None)
+    if edges:
+        lines.append(_LEGEND_EDGES)
+    size = (WIDTH_PX - BEV_PX, BEV_PX)
+    panel = _draw_panel(frame, xyz_lidar_m, labels, boxes, taxonomy, lines, size, grown, detected)
     picture.paste(panel, (BEV_PX, sum(heights)))
     return picture
 
@@ -103,13 +115,14 @@ def _draw_panel(
     legend: Sequence[str],
     size_px: tuple[int, int],
     grown: NDArray[np.bool_] | None,
+    detected: Boxes | None,
 ) -> Image.Image:
     """Name of the frame, legend, classes, and as many of the largest clusters as fit."""
     panel = Image.new("RGB", size_px, GROUND)
     draw = ImageDraw.Draw(panel)
     clusters = _clusters(xyz_lidar_m, labels, taxonomy)
     draw.text((30, 22), f"{frame.scene}   {frame.frame_id}", font=font(27), fill=INK)
-    draw.text((30, 64), _summary(clusters, len(labels), boxes), font=font(22), fill=INK)
+    draw.text((30, 64), _summary(clusters, len(labels), boxes, detected), font=font(22), fill=INK)
     v = 106
     for line in legend:
         draw.text((30, v), line, font=font(20), fill=FAINT)
@@ -129,21 +142,29 @@ def _draw_panel(
     return panel
 
 
-def _legend(has_masks: bool, has_boxes: bool, num_grown: int) -> list[str]:
+def _draw_edges(tile: Image.Image, boxes: Boxes | None, detected: Boxes | None, frame: Frame, view: CameraView) -> None:
+    """Draw true boxes in white and those of a detector in the colour of their class into an image."""
+    if boxes is not None:
+        draw_edges(tile, boxes, [FAINT if k == BACKGROUND else INK for k in boxes.class_id], None, frame, view)
+    if detected is not None:
+        draw_edges(tile, detected, [class_rgb(int(k)) for k in detected.class_id], detected.token, frame, view)
+
+
+def _legend(has_masks: bool, has_boxes: bool, num_grown: int, has_detected: bool) -> list[str]:
     """The lines of the legend for what the picture shows."""
     lines = [*([_LEGEND_MASKS] if has_masks else []), *_LEGEND]
     if num_grown:
         lines.append(f"Pale points: {num_grown:,} that no mask gave; growth added them.")
-    return [*lines, *([_LEGEND_BOXES] if has_boxes else [])]
+    return [*lines, *([_LEGEND_BOXES] if has_boxes else []), *([_LEGEND_DETECTED] if has_detected else [])]
 
 
-def _summary(clusters: Sequence[_ClusterRow], num_points: int, boxes: Boxes | None) -> str:
-    """Number of clusters, labelled points and ground-truth boxes; void boxes are not counted."""
+def _summary(clusters: Sequence[_ClusterRow], num_points: int, boxes: Boxes | None, detected: Boxes | None) -> str:
+    """Number of clusters, labelled points, ground-truth boxes without void ones, and detections."""
     num_labelled = sum(points for _, _, points, _ in clusters)
     text = f"{counted(len(clusters), 'cluster')} on {num_labelled:,} of {num_points:,} points"
-    if boxes is None:
-        return text
-    return f"{text}, {counted(int((boxes.class_id != BACKGROUND).sum()), 'ground-truth box')}"
+    if boxes is not None:
+        text += f", {counted(int((boxes.class_id != BACKGROUND).sum()), 'ground-truth box')}"
+    return text if detected is None else f"{text}, {counted(len(detected), 'detection')}"
 
 
 def _draw_rows(

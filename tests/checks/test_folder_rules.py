@@ -258,7 +258,7 @@ def test_poses_of_another_clock_are_named(root):
 def test_a_clock_is_named_with_the_offset_that_mends_it(tmp_path):
     make_folder(tmp_path, frames=5, offsets_us={"left": 18_000_000}, points=1500, boxes="none")
     what = findings(tmp_path)["clocks"]
-    assert "0% of 5 sweeps have a file of left" in what
+    assert "0% of 5 frames have a file of left" in what
     assert "-18.02 s later" in what
     text = (tmp_path / "calibration.yaml").read_text()
     head, _, tail = text.partition("  left:")

@@ -64,7 +64,7 @@ def _holes(recording: Recording) -> Iterator[str]:
 
 def _clock(drive: Drive, other: Recording, field: str) -> Iterator[TableProblem]:
     """A sensor most of whose files fit no sweep of the reference LiDAR, although they would with another clock."""
-    key, tolerance_us = drive.reference.t_us, round(drive.calibration.files.tolerance_s * 1e6)
+    key, tolerance_us = _frame_times(drive), round(drive.calibration.files.tolerance_s * 1e6)
     if not len(key) or not len(other):
         return
     near = _fitting(key, other.t_us, tolerance_us)
@@ -72,7 +72,7 @@ def _clock(drive: Drive, other: Recording, field: str) -> Iterator[TableProblem]
         return
     shift = int(key[0] - other.t_us[0])
     shifted = _fitting(key, other.t_us + shift, tolerance_us)
-    what = f"{near:.0%} of {counted(len(key), 'sweep')} have a file of {other.sensor} within {tolerance_us * 1e-6:g} s"
+    what = f"{near:.0%} of {counted(len(key), 'frame')} have a file of {other.sensor} within {tolerance_us * 1e-6:g} s"
     if shifted >= _MANY:
         what += (
             f"; {shifted:.0%} would if its times were {shift * 1e-6:+.6g} s later: its clock is probably another one "
@@ -84,17 +84,23 @@ def _clock(drive: Drive, other: Recording, field: str) -> Iterator[TableProblem]
 def _clock_of_poses(drive: Drive) -> Iterator[TableProblem]:
     if drive.poses is None or not len(drive.reference):
         return
-    key, known = drive.reference.t_us, drive.poses.path.t_us
+    key, known = _frame_times(drive), drive.poses.path.t_us
     inside = float(((key >= known[0]) & (key <= known[-1])).mean())
     if inside < _FEW:
         shift = (int(key[0]) - int(known[0])) * 1e-6
         yield TableProblem(
             CLOCKS,
             str(drive.poses_file),
-            f"poses are from {known[0] * 1e-6:.6f} to {known[-1] * 1e-6:.6f} s, sweeps from {key[0] * 1e-6:.6f} to "
-            f"{key[-1] * 1e-6:.6f} s: {inside:.0%} of them have a pose. The first would be at the first sweep with "
+            f"poses are from {known[0] * 1e-6:.6f} to {known[-1] * 1e-6:.6f} s, frames from {key[0] * 1e-6:.6f} to "
+            f"{key[-1] * 1e-6:.6f} s: {inside:.0%} of them have a pose. The first would be at the first frame with "
             f"poses.time_offset_s {shift:+.6g}",
         )
+
+
+def _frame_times(drive: Drive) -> NDArray[np.int64]:
+    """(N,) time of each key frame."""
+    times: NDArray[np.int64] = drive.reference.t_us[[drive.reference.place(stem) for stem in drive.frames]]
+    return times
 
 
 def _fitting(key_us: NDArray[np.int64], other_us: NDArray[np.int64], tolerance_us: int) -> float:

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from pipelines.cli.label import main
-from pipelines.labelling.request import Execution, Selection, evenly
+from pipelines.labelling.request import Execution, Selection
+from pointsam.base.arrays import evenly
 from pointsam.stages.recipes import RECIPES
 
 

@@ -11,7 +11,7 @@ from helpers.nuscenes_root import make_root
 from helpers.training import make_labels, make_world
 
 from pipelines.cli.train import main
-from pipelines.training.recipe_file import load_recipe
+from pipelines.training.recipe_file import document_of, load_recipe
 from pipelines.training.suggest import suggest
 from pipelines.training.survey import Survey
 from pointsam.base.errors import SchemaError
@@ -150,7 +150,7 @@ def test_the_written_file_passes_a_dry_run(world, tmp_path):
     result = train("suggest", world.root, "--base", "synthetic-small", "--dest", out)
     assert result.exit_code == 0, result.output
     assert "detector.grid.range_m" in result.output
-    assert "half of the frames have 3 or more" in result.output
+    assert "a quarter of the frames have" in result.output
     assert train("budget", world.root, "--rule", "class", "--fraction", 0.5, "--dest", budget).exit_code == 0
     command = ("fit", out, "--data", world.root, "--budget", budget, "--out", tmp_path / "run", "--val", "")
     dry = train(*command, "--dry-run")
@@ -176,7 +176,7 @@ def test_a_survey_reads_points_as_they_are(world):
 
     ids = world.frame_ids()
     found = survey(world, None, ids, 100)
-    assert (found.source, found.num_frames, found.past_sweeps) == ("boxes", len(ids), 3)
+    assert (found.source, found.num_frames, found.past_sweeps) == ("boxes", len(ids), 6)
     assert found.num_points.min() >= 30
     assert len(found.class_id) == sum(int((world.boxes(one).class_id != BACKGROUND).sum()) for one in ids)
     xyz = np.concatenate([read_points(world.frame(frame_id).sweep) for frame_id in ids])
@@ -222,3 +222,12 @@ def test_all_classes_of_the_taxonomy_may_be_used():
     recipe = suggest(found, load_recipe("synthetic-small"), NUSCENES, False).recipe
     assert set(recipe.detector.class_names) == set(NUSCENES.names)
     assert recipe.detector.head.groups == load_recipe("synthetic-small").detector.head.groups
+
+
+def test_a_recipe_of_other_classes_is_refused_before_training(world, tmp_path):
+    recipe, budget = tmp_path / "recipe.json", tmp_path / "budget"
+    own = suggest(surveyed(), load_recipe("synthetic-small"), OWN, False).recipe
+    recipe.write_text(json.dumps(document_of(own)))
+    assert train("budget", world.root, "--dest", budget).exit_code == 0
+    command = ("fit", recipe, "--data", world.root, "--budget", budget, "--out", tmp_path / "run", "--val", "")
+    refused(train(*command, "--dry-run"), "SCH001", "'forklift'", "use classes of the labels: car")

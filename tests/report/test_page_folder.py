@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.review.page_folder import MARKER, page_folder, require_replaceable
 from pointsam.base.errors import StoreError
+from pointsam.report.page_folder import MARKER, page_folder, require_replaceable
 
 ASSETS = ("three.js", "viewer.js", "page.css")
 

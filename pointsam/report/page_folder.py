@@ -12,10 +12,10 @@ from pointsam.base.errors import StoreError
 from pointsam.base.files import make_folder, remove_temporary, require_free, store_errors, temporary_of
 
 MARKER = ".pointsam-report"
-"""A file of this name marks a folder that `report` made."""
+"""A file of this name marks a folder that `report` or `show` made."""
 
 _FILES = (MARKER, "index.html", "three.js", "viewer.js", "page.css")
-_FRAME_FILE = re.compile(r"\d{3,}(-.*)?\.(js|jpg)")
+_FRAME_FILE = re.compile(r"\d{3,}(-.*)?\.(js|jpg|png)")
 _START = b"POINTSAM.start("
 
 
@@ -38,7 +38,7 @@ def require_replaceable(dest: Path, overwrite: bool, sources: Sequence[Path] = (
     if foreign is not None:
         raise StoreError(
             "OUT003",
-            f"{dest} is not a page of pointsam-label report: {foreign}",
+            f"{dest} is not a page that PointSAM made: {foreign}",
             "choose another --dest, or remove the folder yourself: --overwrite replaces pages only",
         )
 
@@ -85,7 +85,7 @@ def page_folder(dest: Path, overwrite: bool) -> Iterator[Path]:
         with interrupts.undone_by(lambda: remove_temporary(work)), ExitStack() as at_end:
             at_end.callback(remove_temporary, work)
             new.mkdir(parents=True)
-            marked = "A page of pointsam-label report: report --overwrite may replace this folder.\n"
+            marked = "A page of pointsam-label report or mixsup-train show: --overwrite may replace this folder.\n"
             (new / MARKER).write_text(marked, encoding="utf-8")
             yield new
             require_replaceable(dest, overwrite)  # again: others may have written there in the meantime
