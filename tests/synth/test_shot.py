@@ -186,22 +186,22 @@ def test_a_driving_object_stands_where_it_is_at_the_time_of_each_row(made_up, dr
 
 @pytest.mark.usefixtures("open3d")
 def test_a_standing_object_slants_as_the_vehicle_passes_it(made_up, draw):
-    world = replace(made_up(Track(STRAIGHT, 14.0, -4.0)), ego=Track(STRAIGHT, 0.0, 0.0, speed=Speed.steady(20.0)))
+    world = replace(made_up(Track(STRAIGHT, 15.0, -2.5)), ego=Track(STRAIGHT, 0.0, 0.0, speed=Speed.steady(20.0)))
     mounted = camera_of("rolling", "CAM_FRONT", 0.25)
     wide = replace(mounted, shutter=RollingShutter(-0.06, 0.06))
     photo = Studio(world).take(wide, 0.1, draw("photo"))
     shot = Shot(wide, world.ego, 0.1)
-    corners = np.array([(14 + x, -4 + y, z) for z in (0, 2) for x in (-2, 2) for y in (-1, 1)])
-    apart, left = [], []
+    corners = np.array([(15 + x, -2.5 + y, z) for z in (0, 2) for x in (-2, 2) for y in (-1, 1)])
+    apart, right = [], []
     for v, row in enumerate(photo.object_id):
         pose = shot.world_SE3_cam(float(shot.row_time_s(v)[0]))
         uv, _ = shot.camera.project(pose.inverse().apply(corners))
         if uv[4:, 1].max() < v < uv[:4, 1].min():  # the row crosses all four upright edges
             columns = np.flatnonzero(row == 1)
             apart += [columns[0] - uv[:, 0].min(), columns[-1] - uv[:, 0].max()]
-            left.append(uv[:, 0].min())
-    assert len(left) > 20
-    assert np.ptp(left) > 3
+            right.append(uv[:, 0].max())
+    assert len(right) > 20
+    assert np.ptp(right) > 4
     assert np.abs(apart).max() < 1.0 + 1e-6
 
 
