@@ -76,7 +76,7 @@ def fit(request: FitRequest) -> Fitted:
         if processes.first and not request.out.is_dir():
             held.enter_context(claimed(request.out, waiting))
         stored = replace(inputs.recipe, train=request.recipe.train)
-        run = RunFolder(request, dataset, labels, processes.first, stored, data.digest)
+        run = RunFolder(request, dataset, labels, processes.first, stored, data.digest, trainer.steps_per_epoch)
         processes.wait()  # until the first one has cleared the folder
         notes = [*run.taken(data.frame_ids, inputs.val_ids), *run.notes, *_begun(request, run, trainer)]
         _say("note", notes if processes.first else [])
@@ -112,7 +112,6 @@ def _begun(request: FitRequest, run: RunFolder, trainer: Trainer) -> list[str]:
     """Load the weights that a run starts or continues from; what changes by that."""
     checkpoint = run.checkpoint()
     if checkpoint is not None:
-        run.require_steps(checkpoint, trainer)
         trainer.load(checkpoint)
         trainer.progress = TrainingProgress(trainer.progress.step, run.best_value())
         return []
@@ -146,14 +145,14 @@ def training_plan(request: FitRequest) -> str:
     with Processes.join(request.device) as processes:
         recipe = for_processes(request.recipe, begun(request.out), processes.count)
         inputs = _looked_at(replace(request, recipe=recipe), processes, shows_progress=False)
-        data = inputs.data
+        data, config = inputs.data, recipe.train
+        steps = count_steps(Steps(data, config.batch_size, 0, processes.count))
         if begun(request.out):
-            RunFolder(request, data.dataset, data.labels, writes=False, boxes=data.digest)
+            RunFolder(request, data.dataset, data.labels, False, boxes=data.digest, steps_per_epoch=steps)
         started = []
         if request.init is not None and not begun(request.out):
             started = start_from(request.init, Detector(inputs.recipe.detector, data.dataset.taxonomy), inputs.recipe)
-    config = recipe.train
-    samples, steps = len(data.order(0)), count_steps(Steps(data, config.batch_size, 0, processes.count))
+    samples = len(data.order(0))
     rows = [(name, *counts, "{} of {}".format(*data.in_map[name])) for name, counts in data.frames_by_class().items()]
     lines = [
         text_table(("class", "frames with boxes", "with boxes or clusters", "boxes inside the map"), rows),

@@ -54,6 +54,8 @@ class RunFolder:
         writes: whether this process writes files.
         recipe: recipe of the network: that of the request without classes that have no box; None for the request's.
         boxes: digest of the boxes that are read; None if they were not read.
+        steps_per_epoch: number of steps of an epoch; a schedule that ends before the steps that are done is rejected.
+            None if it is not known.
 
     Attributes:
         notes: what changes for a run that is continued.
@@ -61,7 +63,8 @@ class RunFolder:
         new_split: whether earlier validations, if any, were on another split.
 
     Raises:
-        StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged.
+        StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged. Nothing is written then.
+        SchemaError: SCH003 if its last checkpoint is damaged or missing.
     """
 
     def __init__(
@@ -72,15 +75,16 @@ class RunFolder:
         writes: bool,
         recipe: Recipe | None = None,
         boxes: str | None = None,
+        steps_per_epoch: int | None = None,
     ) -> None:
         self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
         self.last, self.best = self.out / LAST, self.out / BEST
         self.recipe = recipe or request.recipe
         self.about = Network(self.recipe, dataset.taxonomy)
         now, before = described(request, dataset, labels, boxes), begun(self.out)
-        document = (
-            now if before is None else continued(before, now, request, lambda: Checkpoint(self.last).progress.step)
-        )
+        document = now if before is None else continued(before, now, request, self._steps_done)
+        if before is not None and steps_per_epoch is not None:
+            self._require_steps(steps_per_epoch)
         self.notes = [] if before is None else _notes(before, document, now.processes)
         self.val = now.val
         self.new_split = before is not None and before.val != now.val
@@ -112,19 +116,18 @@ class RunFolder:
             return None
         return read_whole(self.last, (self.best,))
 
-    def require_steps(self, checkpoint: Checkpoint, trainer: Trainer) -> None:
+    def _require_steps(self, per_epoch: int) -> None:
         """Refuse a schedule that ends before the steps that are done.
 
         Raises:
             StoreError: OUT001.
         """
-        done = checkpoint.progress.step
-        if done > trainer.num_steps:
+        done, epochs = self._steps_done(), self.recipe.train.epochs
+        if done > per_epoch * epochs:
             raise StoreError(
                 "OUT001",
-                f"{self.out} has done {counted(done, 'step')}, and {counted(trainer.recipe.train.epochs, 'epoch')} are "
-                f"{trainer.num_steps}",
-                f"set train.epochs to {-(-done // trainer.steps_per_epoch)} or more, or give another --out",
+                f"{self.out} has done {counted(done, 'step')}, and {counted(epochs, 'epoch')} are {per_epoch * epochs}",
+                f"set train.epochs to {-(-done // per_epoch)} or more, or give another --out",
             )
 
     def best_value(self) -> float | None:

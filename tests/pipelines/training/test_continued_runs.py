@@ -147,8 +147,16 @@ class TestLonger:
         assert again.exit_code == 0, again.output
         assert "0 steps" in again.output
 
-    def test_fewer_epochs_than_are_done(self, run):
-        refused(run("--set", "train.epochs=1", "--changed"), "OUT001", "has done 8 steps, and 1 epoch are 4")
+    @pytest.mark.parametrize("more", [(), ("--dry-run",)])
+    def test_fewer_epochs_than_are_done(self, run, tmp_path, more):
+        """The refusal changes nothing: the command of the run still continues it."""
+        before = decides(tmp_path)
+        result = run("--set", "train.epochs=1", "--changed", *more)
+        refused(result, "OUT001", "has done 8 steps, and 1 epoch are 4", "set train.epochs to 2 or more")
+        assert decides(tmp_path) == before
+        again = run()
+        assert again.exit_code == 0, again.output
+        assert "0 steps" in again.output
 
     def test_another_rate(self, begun, tmp_path):
         refused(begun("--set", "train.learning_rate=0.0002"), "OUT001", "learning_rate: 0.002 -> 0.0002")
