@@ -68,7 +68,7 @@ def open_inputs(request: FitRequest, shows_progress: bool) -> Inputs:
     leaks = outlook.overlap(dataset, budget, val_ids)
     warnings += [leaks] if leaks else []
     if request.val is not None:
-        warnings += outlook.unscored(dataset, request.val, val_ids, recipe.data.points.in_view_only, OTHER_VAL)
+        warnings += outlook.unscored(dataset, request.val, val_ids, recipe.data.points, OTHER_VAL)
     data = TrainingSet(
         dataset,
         budget,
