@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pipelines.training import outlook
+from pipelines.training.checkpoints import BEST, LAST
 from pipelines.training.fit_document import begun, for_processes
 from pipelines.training.initial import start_from
 from pipelines.training.inputs import Inputs, open_data, open_inputs
@@ -254,11 +255,23 @@ def _validate(
     result = score(dataset, found, bad, detector.class_names, detector.grid.range_m)
     if inputs.leaks:
         result = replace(result, notes=(*result.notes, f"Warning: {inputs.leaks}."))
-    value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
-    if trainer.progress.best is None or value > trainer.progress.best:
+    value, before = result.quality.mean_ap, trainer.progress.best
+    if not math.isnan(value) and (before is None or value >= before):  # of equal networks, the one trained longer
         trainer.save(run.best, run.about, best=value)
+    if not trainer.progress.best:
+        result = replace(result, notes=(*result.notes, _unproven(trainer.progress.best)))
     run.keep_score(trainer, epochs, left_out, result)
     return result
+
+
+def _unproven(best: float | None) -> str:
+    """A sentence that no validation has told the networks of a run apart yet."""
+    if best is None:
+        return (
+            f"Warning: no validation of this run has a mAP: no object of a trained class was scored. It has no {BEST} "
+            f"of this split; without one, eval and predict use {LAST}."
+        )
+    return f"Warning: no validation of this run found an object, so that {BEST} is the network of the last one."
 
 
 def _curves(result: Score) -> dict[str, float]:

@@ -131,9 +131,9 @@ class RunFolder:
             )
 
     def best_value(self) -> float | None:
-        """The best mean average precision of the validations, None without any."""
-        values = [scores.quality.mean_ap or 0.0 for scores in self.scores().values()]
-        return max(values, default=None)
+        """The best mean average precision of the validations, None if none has one."""
+        values = [scores.quality.mean_ap for scores in self.scores().values()]
+        return max((value for value in values if value is not None), default=None)
 
     def _put_scores_aside(self, split: str | None) -> None:
         """Keep the validations on another split under another name: one file holds those of one split."""
