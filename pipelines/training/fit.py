@@ -19,6 +19,7 @@ from pipelines.training.request import FitRequest
 from pipelines.training.run_folder import SCORES, RunFolder
 from pipelines.training.score import Score, score
 from pipelines.training.scores import ValidationDocument
+from pipelines.training.together import require_same_in_all
 from pointsam.base.locks import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -60,8 +61,8 @@ def fit(request: FitRequest) -> Fitted:
 
     Raises:
         SchemaError: SCH003 to SCH005 if data, labels, budget and recipe do not fit together.
-        StoreError: OUT001 if the folder holds another run, OUT002 or OUT003 if it cannot be written, OUT004 if a file
-            of an earlier call is damaged.
+        StoreError: OUT001 if the folder holds another run, or other processes begin from another state, OUT002 or
+            OUT003 if it cannot be written, OUT004 if a file of an earlier call is damaged.
         BackendError: BCK006 if the device is absent; BCK005 or BCK006 if `detector.sparse` cannot run here.
         TrainingError: TRN001, TRN002, TRN003.
     """
@@ -80,6 +81,7 @@ def fit(request: FitRequest) -> Fitted:
         run = RunFolder(request, dataset, labels, processes.first, stored, data.digest, trainer.steps_per_epoch)
         processes.wait()  # until the first one has cleared the folder
         notes = [*run.taken(data.frame_ids, inputs.val_ids), *run.notes, *_begun(request, run, trainer)]
+        require_same_in_all(trainer)
         _say("note", notes if processes.first else [])
         with named_failures(lambda: trainer.saved):
             if not processes.first:
