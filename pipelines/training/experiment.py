@@ -32,6 +32,7 @@ from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.labelled import require_labelled
 from pointsam.detect.nets.sparse import require_sparse
+from pointsam.detect.readers import IN_RECIPE
 from pointsam.store.layout import damaged
 
 
@@ -308,6 +309,7 @@ def _crossed(request: ExperimentRequest, worlds: Sequence[_World], setting: Sett
             if not before.bad:  # else the frames that could not be read may be readable today
                 return before
         frame_ids = split_frames(dataset, split)
-        score = evaluate_run(run.out, dataset, frame_ids, request.device, run.recipe.train.workers, LAST)
+        workers = run.recipe.train.workers
+        score = evaluate_run(run.out, dataset, frame_ids, request.device, workers, LAST, IN_RECIPE)
         write_together([(path, document_bytes(score.document, indent=1, sort_keys=False))])
     return score.document

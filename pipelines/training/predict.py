@@ -17,7 +17,10 @@ from pointsam.detect.detector import Detector
 from pointsam.detect.devices import Processes
 from pointsam.detect.infer import InferConfig, detect_frames, gathered
 from pointsam.detect.predictions_file import FramePredictions, nuscenes_results, write_json, write_predictions
+from pointsam.detect.readers import IN_COMMAND, IN_RECIPE, named_failures
 from pointsam.detect.recipe import Recipe
+
+_AGAIN = "then run the same command again"
 
 
 def predict_frames(
@@ -28,6 +31,7 @@ def predict_frames(
     workers: int,
     bad: dict[str, str],
     processes: Processes | None = None,
+    option: str = IN_RECIPE,
 ) -> Iterator[FramePredictions]:
     """Predict frames in order, in batches and in the precision of the recipe.
 
@@ -39,8 +43,12 @@ def predict_frames(
         workers: number of processes that read.
         bad: frames that cannot be read are added, with the reason.
         processes: the processes of a run, which share the frames; the first one yields the predictions of all.
+        option: what sets the number of readers.
+
+    Raises:
+        TrainingError: TRN003.
     """
-    config = InferConfig(recipe.data.points, recipe.train.batch_size, recipe.train.precision, workers)
+    config = InferConfig(recipe.data.points, recipe.train.batch_size, recipe.train.precision, workers, option)
     rank, count = (0, 1) if processes is None else (processes.rank, processes.count)
     found = detect_frames(detector, dataset, frame_ids, config, rank, count)
     results = progress(found, desc="detect", unit="frame", total=-(-len(frame_ids) // count), disable=rank > 0)
@@ -67,6 +75,7 @@ def predict(
 
     Raises:
         StoreError: OUT003 if a file exists already; and what `load_run` raises.
+        TrainingError: TRN003.
     """
     files = [dest / "detections.parquet"]
     if isinstance(dataset, HasLidarTokens):
@@ -75,7 +84,9 @@ def predict(
         require_free(path, overwrite)
     detector, recipe = load_run(run, dataset, device)
     bad: dict[str, str] = {}
-    found = list(predict_frames(detector, recipe, dataset, split_frames(dataset, split), workers, bad))
+    frame_ids = split_frames(dataset, split)
+    with named_failures(lambda: _AGAIN, IN_COMMAND):
+        found = list(predict_frames(detector, recipe, dataset, frame_ids, workers, bad, option=IN_COMMAND))
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
     write_predictions(files[0], found, dataset.taxonomy.names, about)
     if isinstance(dataset, HasLidarTokens):
@@ -86,10 +97,30 @@ def predict(
 
 
 def evaluate_run(
-    run: Path, dataset: Dataset, frame_ids: Sequence[str], device: str, workers: int, first: str = BEST
+    run: Path,
+    dataset: Dataset,
+    frame_ids: Sequence[str],
+    device: str,
+    workers: int,
+    first: str = BEST,
+    option: str = IN_COMMAND,
 ) -> Score:
-    """Predict frames with a checkpoint of a run, as `load_run` chooses it, and evaluate the predictions."""
+    """Predict frames with a checkpoint of a run, as `load_run` chooses it, and evaluate the predictions.
+
+    Args:
+        run: the run folder.
+        dataset: a data set with its classes.
+        frame_ids: the frames.
+        device: device of the network, as `fit` takes it.
+        workers: number of processes that read.
+        first: the preferred checkpoint.
+        option: what sets the number of readers.
+
+    Raises:
+        TrainingError: TRN003; and what `load_run` and `score` raise.
+    """
     detector, recipe = load_run(run, dataset, device, first)
     bad: dict[str, str] = {}
-    found = list(predict_frames(detector, recipe, dataset, frame_ids, workers, bad))
+    with named_failures(lambda: _AGAIN, option):
+        found = list(predict_frames(detector, recipe, dataset, frame_ids, workers, bad, option=option))
     return score(dataset, found, bad, recipe.detector.class_names, recipe.detector.grid.range_m)
