@@ -13,18 +13,21 @@ from pipelines.training import outlook
 from pipelines.training.checkpoints import BEST, LAST
 from pipelines.training.fit_document import begun, for_processes
 from pipelines.training.initial import start_from
-from pipelines.training.inputs import Inputs, open_data, open_inputs
+from pipelines.training.inputs import OTHER_VAL, Inputs, open_data, open_inputs, training_set
 from pipelines.training.predict import predict_frames
 from pipelines.training.request import FitRequest
 from pipelines.training.run_folder import SCORES, RunFolder
 from pipelines.training.score import Score, score
 from pipelines.training.scores import ValidationDocument
+from pipelines.training.splits import split_frames
 from pipelines.training.together import require_same_in_all
+from pipelines.training.truth import read_truth
 from pointsam.base.locks import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
 from pointsam.detect.checkpoint import TrainingProgress
+from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.loader import Key, Steps, TrainingItems
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Detector
@@ -80,7 +83,7 @@ def fit(request: FitRequest) -> Fitted:
         stored = replace(inputs.recipe, train=request.recipe.train)
         run = RunFolder(request, dataset, labels, processes.first, stored, data.digest, trainer.steps_per_epoch)
         processes.wait()  # until the first one has cleared the folder
-        notes = [*run.taken(data.frame_ids, inputs.val_ids), *run.notes, *_begun(request, run, trainer)]
+        notes = [*run.taken(data.frame_ids, inputs.val_ids, inputs.truth), *run.notes, *_begun(request, run, trainer)]
         require_same_in_all(trainer)
         _say("note", notes if processes.first else [])
         with named_failures(lambda: trainer.saved):
@@ -169,21 +172,25 @@ def training_plan(request: FitRequest) -> str:
 
 
 def finished(request: FitRequest) -> ValidationDocument | None:
-    """The validation after a run's last step; None if the run is not finished.
+    """The validation after a run's last step; None if the run is not finished, or if it was scored by other boxes.
 
     Raises:
-        StoreError: OUT001 if the folder holds another run, OUT004 if its scores.json is damaged; and what opening data
-            and labels raises.
+        StoreError: OUT001 if the folder holds another run, or one that was trained on other boxes, OUT004 if its
+            scores.json is damaged; and what opening data and labels raises.
+        SchemaError: SCH003 if the budget's boxes have changed.
     """
     if not (request.out / SCORES).exists():
         return None
     dataset, labels = open_data(request)
-    run = RunFolder(request, dataset, labels, writes=False)
+    data = training_set(request.recipe, dataset, labels, read_budget(request.budget), shows_progress=False)
+    run = RunFolder(request, dataset, labels, writes=False, boxes=data.digest)
     scores = {} if run.new_split else run.scores()
     if not scores:
         return None
     last = scores[max(scores, key=int)]
-    return last if last.epochs == request.recipe.train.epochs else None
+    frame_ids = [] if request.val is None else split_frames(dataset, request.val, OTHER_VAL)
+    same = last.is_of(read_truth(dataset, frame_ids).digest)
+    return last if same and last.epochs == request.recipe.train.epochs else None
 
 
 def _train(request: FitRequest, trainer: Trainer, run: RunFolder, inputs: Inputs, processes: Processes) -> Fitted:
@@ -262,7 +269,7 @@ def _validate(
         trainer.save(run.best, run.about, best=value)
     if not trainer.progress.best:
         result = replace(result, notes=(*result.notes, _unproven(trainer.progress.best)))
-    run.keep_score(trainer, epochs, left_out, result)
+    run.keep_score(trainer, epochs, left_out, result, inputs.truth)
     return result
 
 

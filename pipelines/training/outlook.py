@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.training.clouds import Cloud, odd_points, read_key, read_some
-from pipelines.training.score import unscorable
 from pipelines.training.splits import other_frames
 from pointsam.base.errors import PointSamError, SchemaError, TrainingError
 from pointsam.base.remote import FileSource
@@ -69,13 +68,16 @@ def overlap(dataset: Dataset, budget: Budget, val_ids: Sequence[str]) -> str:
     return f"{counts}: they are trained on, so their scores are too good; {other_frames(dataset)}"
 
 
-def unscored(dataset: Dataset, split: str, val_ids: Sequence[str], points: PointsConfig, way: str) -> list[str]:
+def unscored(
+    dataset: Dataset, split: str, val_ids: Sequence[str], bare: Mapping[str, str], points: PointsConfig, way: str
+) -> list[str]:
     """Warnings of validation frames without ground truth or points, and of those of some that cannot be read whole.
 
     Args:
         dataset: the data set.
         split: name of the split.
         val_ids: its frames.
+        bare: those without ground truth, and why.
         points: how the detector reads them.
         way: what to do if no frame can be scored.
 
@@ -83,8 +85,7 @@ def unscored(dataset: Dataset, split: str, val_ids: Sequence[str], points: Point
         SchemaError: SCH005 if no frame can be scored, which would end the training at its first validation, or if more
             than half of those that are tried cannot be read.
     """
-    bare = {frame_id: why for frame_id in val_ids if (why := unscorable(dataset, frame_id))}
-    bad = absent(dataset, val_ids, points.in_view_only) | bare
+    bad = {**absent(dataset, val_ids, points.in_view_only), **bare}
     what = "have no ground truth" if len(bare) == len(bad) else "have no points" if not bare else ""
     what = what or "have no ground truth, or no points"
     of_split = f"of the validation split {split!r}"

@@ -178,16 +178,6 @@ def low_classes(quality: DetectionQuality, iou: Sequence[ClassIouAP]) -> list[st
     ]
 
 
-def unscorable(dataset: Dataset, frame_id: str) -> str | None:
-    """Why predictions in a frame cannot be scored, None if its boxes can be read; the sweep is not read."""
-    try:
-        return "it has no boxes" if dataset.boxes(frame_id) is None else None
-    except PointSamError as error:
-        if not error.of_frame:
-            raise
-        return str(error)
-
-
 def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     """Ground-truth boxes of a frame; their score is the number of their points.
 

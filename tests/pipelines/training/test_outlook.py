@@ -18,6 +18,7 @@ from helpers.training import CLASSES, make_budget, make_labels, make_world  # no
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training import outlook  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
+from pipelines.training.truth import read_truth  # noqa: E402
 from pointsam.base.errors import SchemaError, TrainingError  # noqa: E402
 from pointsam.datasets.kitti.objects import Kitti  # noqa: E402
 from pointsam.datasets.nuscenes.dataset import NuScenes  # noqa: E402
@@ -188,7 +189,8 @@ class TestValidationFrames:
 
     def said(self, dataset):
         points = PointsConfig(past_sweeps=self.past_sweeps)
-        return outlook.unscored(dataset, "mini_val", dataset.frame_ids("mini_val"), points, "another split")
+        frame_ids = dataset.frame_ids("mini_val")
+        return outlook.unscored(dataset, "mini_val", frame_ids, {}, points, "another split")
 
     def test_points_that_are_not_here(self, own):
         path = own.frame(own.frame_ids("mini_val")[0]).sweep.source.path
@@ -210,10 +212,12 @@ class TestValidationFrames:
         tiny_kitti.path("label_2", "000000").unlink()
         tiny_kitti.path("velodyne", "000001").unlink()
         data = Kitti(tiny_kitti.root)
+        bare, _ = read_truth(data, data.frame_ids("val"))
+        assert list(bare) == ["000000"]
         with pytest.raises(
             SchemaError, match=r"SCH005.*2 of 2 frames.*no ground truth, or no points; 000000"
         ) as caught:
-            outlook.unscored(data, "val", data.frame_ids("val"), PointsConfig(), "another split")
+            outlook.unscored(data, "val", data.frame_ids("val"), bare, PointsConfig(), "another split")
         assert caught.value.hint == "another split"
 
     def test_some_sweeps_that_are_torn(self, own):
