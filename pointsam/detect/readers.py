@@ -108,6 +108,18 @@ def named_failures(again: Callable[[], str], option: str = IN_RECIPE) -> Iterato
         raise TrainingError("TRN003", found[0], f"{found[1]}; {again()}") from error
 
 
+_FULL = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Cannot allocate memory",
+    "Caught MemoryError in DataLoader",  # torch raises the error of a reader again, of another type
+    "Unable to allocate",
+    "ALLOC_FAILED",
+)
+"""Words of torch, NumPy and CUDA's libraries for memory that is refused."""
+
+
 def _cause(error: BaseException, option: str) -> tuple[str, str] | None:
     """What failed, and what helps; None if it is none of the memory or the readers."""
     smaller = ", a smaller train.batch_size" if option == IN_RECIPE else ""
@@ -123,7 +135,7 @@ def _cause(error: BaseException, option: str) -> tuple[str, str] | None:
     if "closed by peer" in text or "Connection reset by peer" in text:
         return f"another process of the training has ended: {last}", "its own message says why"
     out = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or _is_full(error)
-    if out or "can't allocate memory" in text or "out of memory" in text or "Cannot allocate memory" in text:
+    if out or any(words in text for words in _FULL):
         return f"memory ran out: {last}", smaller
     return None
 
