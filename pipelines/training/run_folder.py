@@ -15,7 +15,15 @@ from urllib.parse import quote
 
 from pipelines.data import DataSpec
 from pipelines.training.checkpoints import BEST, LAST, read_whole
-from pipelines.training.fit_document import DECIDES, FitDocument, begun, continued, described, read_decides
+from pipelines.training.fit_document import (
+    DECIDES,
+    FitDocument,
+    begun,
+    continued,
+    described,
+    init_note,
+    read_decides,
+)
 from pipelines.training.recipe_file import Network
 from pipelines.training.request import FitRequest
 from pipelines.training.score import Score
@@ -85,7 +93,7 @@ class RunFolder:
         document = now if before is None else continued(before, now, request, self._steps_done)
         if before is not None and steps_per_epoch is not None:
             self._require_steps(steps_per_epoch)
-        self.notes = [] if before is None else _notes(before, document, now.processes)
+        self.notes = [] if before is None else [*_notes(before, document, now.processes), *init_note(before, request)]
         self.val, self._left_out = now.val, dict[str, str]()
         self.new_split = before is not None and before.val != now.val
         if writes and document != (before or self._left()):
