@@ -108,8 +108,8 @@ class Score:
         lines = [
             text_table(header, lines_of),
             f"{counted(self.quality.num_frames, 'frame')}. AP by centre distance: mean over 0.5, 1, 2 and 4 m, within "
-            "the range of nuScenes for each class. Axis: heading modulo half a turn; turned: share of headings that "
-            "are wrong by more than a quarter turn." + self._interval(),
+            "the range of nuScenes for each class, from the vehicle. Axis: heading modulo half a turn; turned: share "
+            "of headings that are wrong by more than a quarter turn." + self._interval(),
             *self._untrained(),
             *self.notes,
             *self._iou(),
@@ -226,7 +226,8 @@ def score(
             first = first or error
             bad[frame.frame_id] = f"[{error.code}] {error.message}"
             continue
-        accumulator.add(frame.frame_boxes(), truth, dataset.scene(frame.frame_id))
+        sweep = read_cloud_frame(dataset, frame.frame_id).sweep
+        accumulator.add(frame.frame_boxes(), truth, dataset.scene(frame.frame_id), sweep.ego_SE3_lidar)
         scored.append(frame)
         true.append(truth)
     if first is not None and not scored:
