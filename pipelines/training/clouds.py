@@ -45,14 +45,14 @@ def read_some(frame_ids: Sequence[str], read: Callable[[int], T]) -> tuple[list[
     """Read some frames, evenly spaced.
 
     Args:
-        frame_ids: the frames, one at least.
+        frame_ids: the frames.
         read: reads the frame of an index.
 
     Returns:
         what was read, and why others could not be read, by frame id.
     """
     found, bad = list[T](), dict[str, str]()
-    for index in np.unique(np.linspace(0, len(frame_ids) - 1, _LOOKED).astype(np.int64)).tolist():
+    for index in np.unique(np.linspace(0, len(frame_ids) - 1, _LOOKED).astype(np.int64)).tolist() if frame_ids else ():
         try:
             found.append(read(index))
         except PointSamError as error:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
 from pipelines.training.checkpoints import BEST, load_run
+from pipelines.training.clouds import Cloud, odd_points, read_key, read_some
 from pipelines.training.official import posed
 from pipelines.training.score import Score, score
 from pipelines.training.splits import split_frames
+from pointsam.base.errors import PointSamError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset, HasLidarTokens
@@ -83,10 +88,7 @@ def predict(
     for path in files:
         require_free(path, overwrite)
     detector, recipe = load_run(run, dataset, device)
-    bad: dict[str, str] = {}
-    frame_ids = split_frames(dataset, split)
-    with named_failures(lambda: _AGAIN, IN_COMMAND):
-        found = list(predict_frames(detector, recipe, dataset, frame_ids, workers, bad, option=IN_COMMAND))
+    found, bad = _found(detector, recipe, dataset, split_frames(dataset, split), workers, IN_COMMAND)
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
     write_predictions(files[0], found, dataset.taxonomy.names, about)
     if isinstance(dataset, HasLidarTokens):
@@ -120,7 +122,21 @@ def evaluate_run(
         TrainingError: TRN003; and what `load_run` and `score` raise.
     """
     detector, recipe = load_run(run, dataset, device, first)
+    found, bad = _found(detector, recipe, dataset, frame_ids, workers, option)
+    return score(dataset, found, bad, recipe.detector.class_names, recipe.detector.grid.range_m)
+
+
+def _found(
+    detector: Detector, recipe: Recipe, dataset: Dataset, frame_ids: Sequence[str], workers: int, option: str
+) -> tuple[list[FramePredictions], dict[str, str]]:
+    """Predictions, and why frames could not be read; it warns first of points that do not fit the detector."""
+    config = replace(recipe.data.points, past_sweeps=0)
+    clouds = list[Cloud]()
+    with suppress(PointSamError):  # what cannot be read is told with the predictions
+        clouds, _ = read_some(frame_ids, lambda index: read_key(dataset, frame_ids[index], config))
+    for text in odd_points(clouds, recipe.detector.grid.range_m, config) if clouds else ():
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
     bad: dict[str, str] = {}
     with named_failures(lambda: _AGAIN, option):
         found = list(predict_frames(detector, recipe, dataset, frame_ids, workers, bad, option=option))
-    return score(dataset, found, bad, recipe.detector.class_names, recipe.detector.grid.range_m)
+    return found, bad
