@@ -89,13 +89,16 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
         first: the preferred checkpoint; the last one is the fallback.
 
     Returns:
-        The detector and the recipe. If `detector.sparse` of the recipe cannot run on the device, torch computes the
-        sparse convolutions, with a warning: the weights do not depend on it.
+        The detector and the recipe. There is a warning if no score chose the best network. If `detector.sparse` of the
+        recipe cannot run on the device, torch computes the sparse convolutions, with a warning: the weights do not
+        depend on it.
 
     Raises:
         SchemaError: SCH003 if there is no checkpoint, SCH004 if it was trained on other classes.
     """
     checkpoint = _checkpoint(run, first)
+    if first == BEST:
+        _warn_of_unproven(checkpoint)
     network = Network.of(checkpoint)
     recipe, names = network.recipe, network.taxonomy.names
     if names != dataset.taxonomy.names:
@@ -109,6 +112,14 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
     detector = Detector(recipe.detector, dataset.taxonomy).to(device)
     checkpoint.load_model(detector)
     return detector, recipe
+
+
+def _warn_of_unproven(checkpoint: Checkpoint) -> None:
+    """Warn of a best network that no validation chose: all of them scored 0, or had no score in older versions."""
+    if checkpoint.path.name == BEST and not checkpoint.progress.best:
+        text = f"{checkpoint.path}, of step {checkpoint.progress.step}, was chosen by no score: no validation found an "
+        text += f"object. To use the last network, copy {LAST} over it"
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
 def _runnable(config: DetectorConfig, device: str) -> DetectorConfig:

@@ -22,6 +22,7 @@ from pipelines.training.request import FitRequest
 from pipelines.training.scores import ScoreDocument
 from pipelines.training.settings import EXPERIMENTS, Experiment, Inputs, Setting
 from pipelines.training.splits import split_frames
+from pipelines.training.truth import read_truth
 from pointsam.base.document import document_bytes, read_document
 from pointsam.base.errors import BackendError, PointSamError, SchemaError, StoreError
 from pointsam.base.files import write_together
@@ -32,6 +33,7 @@ from pointsam.detect.data.budget import Budget, Objects
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.labelled import require_labelled
 from pointsam.detect.nets.sparse import require_sparse
+from pointsam.detect.readers import IN_RECIPE
 from pointsam.store.layout import damaged
 
 
@@ -164,9 +166,14 @@ def _unfit(request: ExperimentRequest, budget: Budget) -> str | None:
 
 
 def _trained(wanted: FitRequest) -> str | None:
-    """Train a run to its end. Return the error if it fails, so that the other settings continue."""
+    """Train a run to its end, and validate it again if a frame could not be read, which may be readable today.
+
+    Returns:
+        The error if it fails, so that the other settings continue.
+    """
     try:
-        if finished(wanted) is None:
+        before = finished(wanted)
+        if before is None or before.bad:
             fit(wanted)
     except (StoreError, BackendError):  # all others would fail too
         raise
@@ -303,11 +310,14 @@ def _crossed(request: ExperimentRequest, worlds: Sequence[_World], setting: Sett
     dataset, split = worlds[not setting.in_other_world].dataset, _other_split(request)
     path = run.out / f"away-{dataset.fingerprint()[:12]}-{quote(split, safe='')}.json"
     with claimed(run.out):  # only one of two concurrent calls computes it
+        frame_ids = split_frames(dataset, split)
+        truth = read_truth(dataset, frame_ids).digest
         if path.exists():
             before = read_document(path, ScoreDocument, lambda why: damaged(path, why))
-            if not before.bad:  # else the frames that could not be read may be readable today
+            if not before.bad and before.is_of(truth):  # frames that could not be read may be readable today
                 return before
-        frame_ids = split_frames(dataset, split)
-        score = evaluate_run(run.out, dataset, frame_ids, request.device, run.recipe.train.workers, LAST)
-        write_together([(path, document_bytes(score.document, indent=1, sort_keys=False))])
-    return score.document
+        workers = run.recipe.train.workers
+        score = evaluate_run(run.out, dataset, frame_ids, request.device, workers, LAST, IN_RECIPE)
+        document = replace(score.document, truth=truth)
+        write_together([(path, document_bytes(document, indent=1, sort_keys=False))])
+    return document

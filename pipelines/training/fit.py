@@ -10,19 +10,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from pipelines.training import outlook
+from pipelines.training.checkpoints import BEST, LAST
 from pipelines.training.fit_document import begun, for_processes
 from pipelines.training.initial import start_from
-from pipelines.training.inputs import Inputs, open_data, open_inputs
+from pipelines.training.inputs import OTHER_VAL, Inputs, open_data, open_inputs, training_set
 from pipelines.training.predict import predict_frames
 from pipelines.training.request import FitRequest
 from pipelines.training.run_folder import SCORES, RunFolder
 from pipelines.training.score import Score, score
 from pipelines.training.scores import ValidationDocument
+from pipelines.training.splits import split_frames
+from pipelines.training.together import require_same_in_all
+from pipelines.training.truth import read_truth
 from pointsam.base.locks import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
 from pointsam.detect.checkpoint import TrainingProgress
+from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.data.loader import Key, Steps, TrainingItems
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.detector import Detector
@@ -59,8 +64,8 @@ def fit(request: FitRequest) -> Fitted:
 
     Raises:
         SchemaError: SCH003 to SCH005 if data, labels, budget and recipe do not fit together.
-        StoreError: OUT001 if the folder holds another run, OUT002 or OUT003 if it cannot be written, OUT004 if a file
-            of an earlier call is damaged.
+        StoreError: OUT001 if the folder holds another run, or other processes begin from another state, OUT002 or
+            OUT003 if it cannot be written, OUT004 if a file of an earlier call is damaged.
         BackendError: BCK006 if the device is absent; BCK005 or BCK006 if `detector.sparse` cannot run here.
         TrainingError: TRN001, TRN002, TRN003.
     """
@@ -76,9 +81,10 @@ def fit(request: FitRequest) -> Fitted:
         if processes.first and not request.out.is_dir():
             held.enter_context(claimed(request.out, waiting))
         stored = replace(inputs.recipe, train=request.recipe.train)
-        run = RunFolder(request, dataset, labels, processes.first, stored, data.digest)
+        run = RunFolder(request, dataset, labels, processes.first, stored, data.digest, trainer.steps_per_epoch)
         processes.wait()  # until the first one has cleared the folder
-        notes = [*run.taken(data.frame_ids, inputs.val_ids), *run.notes, *_begun(request, run, trainer)]
+        notes = [*run.taken(data.frame_ids, inputs.val_ids, inputs.truth), *run.notes, *_begun(request, run, trainer)]
+        require_same_in_all(trainer)
         _say("note", notes if processes.first else [])
         with named_failures(lambda: trainer.saved):
             if not processes.first:
@@ -112,7 +118,6 @@ def _begun(request: FitRequest, run: RunFolder, trainer: Trainer) -> list[str]:
     """Load the weights that a run starts or continues from; what changes by that."""
     checkpoint = run.checkpoint()
     if checkpoint is not None:
-        run.require_steps(checkpoint, trainer)
         trainer.load(checkpoint)
         trainer.progress = TrainingProgress(trainer.progress.step, run.best_value())
         return []
@@ -146,14 +151,14 @@ def training_plan(request: FitRequest) -> str:
     with Processes.join(request.device) as processes:
         recipe = for_processes(request.recipe, begun(request.out), processes.count)
         inputs = _looked_at(replace(request, recipe=recipe), processes, shows_progress=False)
-        data = inputs.data
+        data, config = inputs.data, recipe.train
+        steps = count_steps(Steps(data, config.batch_size, 0, processes.count))
         if begun(request.out):
-            RunFolder(request, data.dataset, data.labels, writes=False, boxes=data.digest)
+            RunFolder(request, data.dataset, data.labels, False, boxes=data.digest, steps_per_epoch=steps)
         started = []
         if request.init is not None and not begun(request.out):
             started = start_from(request.init, Detector(inputs.recipe.detector, data.dataset.taxonomy), inputs.recipe)
-    config = recipe.train
-    samples, steps = len(data.order(0)), count_steps(Steps(data, config.batch_size, 0, processes.count))
+    samples = len(data.order(0))
     rows = [(name, *counts, "{} of {}".format(*data.in_map[name])) for name, counts in data.frames_by_class().items()]
     lines = [
         text_table(("class", "frames with boxes", "with boxes or clusters", "boxes inside the map"), rows),
@@ -167,21 +172,25 @@ def training_plan(request: FitRequest) -> str:
 
 
 def finished(request: FitRequest) -> ValidationDocument | None:
-    """The validation after a run's last step; None if the run is not finished.
+    """The validation after a run's last step; None if the run is not finished, or if it was scored by other boxes.
 
     Raises:
-        StoreError: OUT001 if the folder holds another run, OUT004 if its scores.json is damaged; and what opening data
-            and labels raises.
+        StoreError: OUT001 if the folder holds another run, or one that was trained on other boxes, OUT004 if its
+            scores.json is damaged; and what opening data and labels raises.
+        SchemaError: SCH003 if the budget's boxes have changed.
     """
     if not (request.out / SCORES).exists():
         return None
     dataset, labels = open_data(request)
-    run = RunFolder(request, dataset, labels, writes=False)
+    data = training_set(request.recipe, dataset, labels, read_budget(request.budget), shows_progress=False)
+    run = RunFolder(request, dataset, labels, writes=False, boxes=data.digest)
     scores = {} if run.new_split else run.scores()
     if not scores:
         return None
     last = scores[max(scores, key=int)]
-    return last if last.epochs == request.recipe.train.epochs else None
+    frame_ids = [] if request.val is None else split_frames(dataset, request.val, OTHER_VAL)
+    same = last.is_of(read_truth(dataset, frame_ids).digest)
+    return last if same and last.epochs == request.recipe.train.epochs else None
 
 
 def _train(request: FitRequest, trainer: Trainer, run: RunFolder, inputs: Inputs, processes: Processes) -> Fitted:
@@ -255,11 +264,23 @@ def _validate(
     result = score(dataset, found, bad, detector.class_names, detector.grid.range_m)
     if inputs.leaks:
         result = replace(result, notes=(*result.notes, f"Warning: {inputs.leaks}."))
-    value = 0.0 if math.isnan(result.quality.mean_ap) else result.quality.mean_ap
-    if trainer.progress.best is None or value > trainer.progress.best:
+    value, before = result.quality.mean_ap, trainer.progress.best
+    if not math.isnan(value) and (before is None or value >= before):  # of equal networks, the one trained longer
         trainer.save(run.best, run.about, best=value)
-    run.keep_score(trainer, epochs, left_out, result)
+    if not trainer.progress.best:
+        result = replace(result, notes=(*result.notes, _unproven(trainer.progress.best)))
+    run.keep_score(trainer, epochs, left_out, result, inputs.truth)
     return result
+
+
+def _unproven(best: float | None) -> str:
+    """A sentence that no validation has told the networks of a run apart yet."""
+    if best is None:
+        return (
+            f"Warning: no validation of this run has a mAP: no object of a trained class was scored. It has no {BEST} "
+            f"of this split; without one, eval and predict use {LAST}."
+        )
+    return f"Warning: no validation of this run found an object, so that {BEST} is the network of the last one."
 
 
 def _curves(result: Score) -> dict[str, float]:

@@ -107,9 +107,16 @@ def described(request: FitRequest, dataset: Dataset, labels: Labels | None, boxe
 
 
 def _init_digest(request: FitRequest) -> str | None:
-    """Digest of the weights to start from; None if a run goes on and they are gone: it needs them no more."""
+    """Digest of the weights to start from; None without, and if a run goes on and they are gone."""
     path = None if request.init is None else weights_of(request.init)
     return None if path is None or (not path.exists() and begun(request.out)) else _sha256(path)
+
+
+def init_note(before: FitDocument, request: FitRequest) -> list[str]:
+    """A note that `--init` names other weights than when the run began, which goes on from its own checkpoint."""
+    if before.init is None or _init_digest(request) in (None, before.init):
+        return []
+    return [f"--init {request.init} holds other weights than when this run began; it goes on from its own checkpoint"]
 
 
 def weights_of(path: Path) -> Path:
@@ -182,7 +189,7 @@ def continued(before: FitDocument, now: FitDocument, request: FitRequest, step: 
     for name in ("label_files", "boxes"):  # older files lack them, and not every caller reads the boxes
         if getattr(before, name) is None or getattr(now, name) is None:
             now = replace(now, **{name: getattr(before, name)})
-    if now.init is None:  # the weights are those of the checkpoint now
+    if before.init is not None or now.init is None:  # the weights are those of the checkpoint now
         now = replace(now, init=before.init)
     now = replace(now, processes=before.processes, earlier=before.earlier)
     changed = differences(_fixed(before), _fixed(now))

@@ -9,6 +9,7 @@ from pipelines.opened import open_labels, read_as_in
 from pipelines.training import outlook
 from pipelines.training.request import FitRequest
 from pipelines.training.splits import split_frames, split_notes
+from pipelines.training.truth import read_truth
 from pointsam.base.errors import SchemaError
 from pointsam.base.progress import progress
 from pointsam.datasets.base import Dataset
@@ -33,6 +34,7 @@ class Inputs(NamedTuple):
         recipe: the recipe without classes that have no box.
         warnings: what is left out, and what looks wrong.
         notes: what is left out on purpose.
+        truth: digest of the boxes of the validation frames; None without validation.
         leaks: a sentence for the scores, if frames are trained on and validated; else "".
     """
 
@@ -41,6 +43,7 @@ class Inputs(NamedTuple):
     recipe: Recipe
     warnings: list[str]
     notes: list[str]
+    truth: str | None
     leaks: str = ""
 
 
@@ -67,9 +70,29 @@ def open_inputs(request: FitRequest, shows_progress: bool) -> Inputs:
     val_ids = [] if request.val is None else split_frames(dataset, request.val, OTHER_VAL)
     leaks = outlook.overlap(dataset, budget, val_ids)
     warnings += [leaks] if leaks else []
+    truth = None
     if request.val is not None:
-        warnings += outlook.unscored(dataset, request.val, val_ids, recipe.data.points.in_view_only, OTHER_VAL)
-    data = TrainingSet(
+        bare, truth = read_truth(dataset, val_ids)
+        warnings += outlook.unscored(dataset, request.val, val_ids, bare, recipe.data.points, OTHER_VAL)
+    data = training_set(recipe, dataset, labels, budget, shows_progress)
+    warnings += outlook.absent_frames(data)
+    if data.missing:
+        recipe = recipe.without(data.missing)
+        warnings.append(_not_trained(budget, data.missing))
+    warnings += outlook.boxes_in_map(data)
+    notes = [*split_notes(dataset, request.val), *_of_others(budget, request.recipe)]
+    return Inputs(data, val_ids, recipe, warnings, notes, truth, leaks)
+
+
+def training_set(
+    recipe: Recipe, dataset: Dataset, labels: Labels | None, budget: Budget, shows_progress: bool
+) -> TrainingSet:
+    """The training set of a recipe.
+
+    Raises:
+        SchemaError: as `TrainingSet`.
+    """
+    return TrainingSet(
         dataset,
         budget,
         labels,
@@ -79,13 +102,6 @@ def open_inputs(request: FitRequest, shows_progress: bool) -> Inputs:
         recipe.train.seed,
         lambda frames: progress(frames, desc="budget", unit="frame", disable=not shows_progress),
     )
-    warnings += outlook.absent_frames(data)
-    if data.missing:
-        recipe = recipe.without(data.missing)
-        warnings.append(_not_trained(budget, data.missing))
-    warnings += outlook.boxes_in_map(data)
-    notes = [*split_notes(dataset, request.val), *_of_others(budget, request.recipe)]
-    return Inputs(data, val_ids, recipe, warnings, notes, leaks)
 
 
 def _of_others(budget: Budget, recipe: Recipe) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.training.score import unscorable
+from pipelines.training.clouds import Cloud, odd_points, read_key, read_some
 from pipelines.training.splits import other_frames
 from pointsam.base.errors import PointSamError, SchemaError, TrainingError
 from pointsam.base.remote import FileSource
@@ -18,20 +17,15 @@ from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.kitti.labels import HasKittiLabels
 from pointsam.detect.data.budget import Budget
-from pointsam.detect.data.sample import oriented
+from pointsam.detect.data.sample import PointsConfig, oriented
 from pointsam.detect.data.training_set import TrainingSet
 from pointsam.detect.heads.center import CenterHeadConfig
 from pointsam.detect.recipe import Recipe
 from pointsam.detect.train import MOST_BAD
 from pointsam.geometry.boxes import count_points
 
-_LOOKED = 12
-"""Frames that are read whole."""
-_FEW = 0.2
-"""Fraction of the points in the map below which something is wrong with the map or the points."""
 _SIDES_M = (0.05, 60.0)
 """Shortest and longest plausible side of an object."""
-_SCALE = "set it to the sensor's largest value"
 _TURN = 2 * np.pi + 0.01
 
 
@@ -74,30 +68,43 @@ def overlap(dataset: Dataset, budget: Budget, val_ids: Sequence[str]) -> str:
     return f"{counts}: they are trained on, so their scores are too good; {other_frames(dataset)}"
 
 
-def unscored(dataset: Dataset, split: str, val_ids: Sequence[str], in_view: bool, way: str) -> list[str]:
-    """A warning of validation frames without ground truth or points.
+def unscored(
+    dataset: Dataset, split: str, val_ids: Sequence[str], bare: Mapping[str, str], points: PointsConfig, way: str
+) -> list[str]:
+    """Warnings of validation frames without ground truth or points, and of those of some that cannot be read whole.
 
     Args:
         dataset: the data set.
         split: name of the split.
         val_ids: its frames.
-        in_view: whether the detector needs the cameras of a frame.
+        bare: those without ground truth, and why.
+        points: how the detector reads them.
         way: what to do if no frame can be scored.
 
     Raises:
-        SchemaError: SCH005 if no frame can be scored: it would end the training at its first validation.
+        SchemaError: SCH005 if no frame can be scored, which would end the training at its first validation, or if more
+            than half of those that are tried cannot be read.
     """
-    bad = {frame_id: why for frame_id in val_ids if (why := unscorable(dataset, frame_id))}
-    what = "have no ground truth"
-    if not bad:
-        bad, what = absent(dataset, val_ids, in_view), "have no points"
-    if not bad:
-        return []
-    frame_id, why = next(iter(bad.items()))
-    counts = f"{len(bad)} of {counted(len(val_ids), 'frame')} of the validation split {split!r} {what}"
-    if len(bad) == len(val_ids):
-        raise SchemaError("SCH005", f"{counts}; {frame_id}: {why}", way)
-    return [f"{counts}; they are not scored; {frame_id}: {why.splitlines()[0]}"]
+    bad = {**absent(dataset, val_ids, points.in_view_only), **bare}
+    what = "have no ground truth" if len(bare) == len(bad) else "have no points" if not bare else ""
+    what = what or "have no ground truth, or no points"
+    of_split = f"of the validation split {split!r}"
+    warnings = list[str]()
+    if bad:
+        frame_id, why = next((name, bad[name]) for name in val_ids if name in bad)
+        counts = f"{len(bad)} of {counted(len(val_ids), 'frame')} {of_split} {what}"
+        if len(bad) == len(val_ids):
+            raise SchemaError("SCH005", f"{counts}; {frame_id}: {why}", way)
+        warnings.append(f"{counts}; they are not scored; {frame_id}: {why.splitlines()[0]}")
+    rest = [frame_id for frame_id in val_ids if frame_id not in bad]
+    read, torn = read_some(rest, lambda index: read_key(dataset, rest[index], points))
+    if torn:
+        frame_id, why = next(iter(torn.items()))
+        counts = f"{len(torn)} of {counted(len(read) + len(torn), 'frame')} {of_split} that were tried cannot be read"
+        if len(torn) > len(read):  # the first frame of a scene may be the only one that needs no past sweep
+            raise SchemaError("SCH005", f"{counts}; {frame_id}: {why}", way)
+        warnings.append(f"{counts}; they are not scored; {frame_id}: {why.splitlines()[0]}")
+    return warnings
 
 
 def absent(dataset: Dataset, frame_ids: Sequence[str], in_view: bool) -> dict[str, str]:
@@ -171,15 +178,6 @@ def boxes_in_map(data: TrainingSet) -> list[str]:
     return found
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """What a frame shows: key points (K,3), their intensities (K,), and the number of points of each box (B,)."""
-
-    xyz: NDArray[np.float32]
-    intensity: NDArray[np.float32]
-    in_boxes: NDArray[np.int64]
-
-
 def look(data: TrainingSet) -> list[str]:
     """Warnings from some frames, evenly spaced, that are read whole: points, intensities, headings and boxes.
 
@@ -187,19 +185,14 @@ def look(data: TrainingSet) -> list[str]:
         TrainingError: TRN002 if none of them can be read.
     """
     ids = data.frame_ids
-    chosen = np.unique(np.linspace(0, len(ids) - 1, _LOOKED).astype(np.int64)).tolist()
-    frames, bad = list[_Frame](), dict[str, str]()
-    for index in chosen:
-        try:
-            sample = data.raw(index, 0)
-        except PointSamError as error:
-            if not error.of_frame:
-                raise
-            bad[ids[index]] = str(error)
-            continue
-        key = sample.points[: sample.num_key]
-        frames.append(_Frame(key[:, :3], key[:, 3], count_points(key[:, :3], oriented(sample.boxes))))
-    first, tried = next(iter(bad.items()), ("", "")), counted(len(chosen), "frame")
+
+    def read(index: int) -> tuple[str, Cloud, NDArray[np.int64]]:
+        sample = data.raw(index, 0)
+        cloud = Cloud.of(sample.points[: sample.num_key])
+        return ids[index], cloud, count_points(cloud.xyz, oriented(sample.boxes))
+
+    frames, bad = read_some(ids, read)
+    first, tried = next(iter(bad.items()), ("", "")), counted(len(frames) + len(bad), "frame")
     if not frames:
         raise TrainingError(
             "TRN002",
@@ -207,44 +200,18 @@ def look(data: TrainingSet) -> list[str]:
             "repair these files, or draw a budget for frames that can be read",
         )
     found = [f"{len(bad)} of {tried} that were tried cannot be read; {first[0]}: {first[1]}"]
-    shown = counted(len(frames), "frame")
-    findings = (_points(frames, data.range_m), _intensity(frames, data.config.points.intensity_full), _filled(frames))
+    names, clouds, in_boxes = zip(*frames, strict=True)
+    empty = _filled(in_boxes)
     return [
         *(found if bad else []),
-        *(f"of {shown} that were read, {text}" for text in findings if text),
-        *_headings(data.dataset, [ids[index] for index in chosen]),
+        *odd_points(clouds, data.range_m, data.config.points),
+        *([f"of {counted(len(frames), 'frame')} that were read, {empty}"] if empty else []),
+        *_headings(data.dataset, [*names, *bad]),
     ]
 
 
-def _points(frames: Sequence[_Frame], range_m: Sequence[float]) -> str:
-    xyz = np.concatenate([frame.xyz for frame in frames])
-    xyz = xyz[np.isfinite(xyz[:, 0])]
-    inside = ((xyz >= range_m[:3]) & (xyz < range_m[3:])).all(axis=1)
-    if not len(xyz) or inside.mean() >= _FEW:
-        return "" if len(xyz) else "no camera sees a point: check the calibration, or data.points.in_view_only"
-    low, high = np.percentile(xyz, (5, 95), axis=0)
-    extent = ", ".join(f"{axis} {a:.1f} to {b:.1f}" for axis, a, b in zip("xyz", low, high, strict=True))
-    return (
-        f"{inside.mean():.0%} of the points are inside of detector.grid.range_m {list(range_m)} (nine tenths of them: "
-        f"{extent}); check the range, the unit, and the height of the LiDAR above ground"
-    )
-
-
-def _intensity(frames: Sequence[_Frame], full: float) -> str:
-    values = np.concatenate([frame.intensity for frame in frames])
-    highest = float(values.max(initial=0)) * full
-    if highest == 0:  # a sensor without intensity
-        return ""
-    clipped = float((values >= 1).mean())
-    if clipped > 0.5:
-        return f"{clipped:.0%} of the intensities are at or above data.points.intensity_full, {full:g}; {_SCALE}"
-    if full > 1 and highest < 1.01:
-        return f"no intensity is above {highest:.3g}, and data.points.intensity_full is {full:g}; {_SCALE}"
-    return ""
-
-
-def _filled(frames: Sequence[_Frame]) -> str:
-    counts = np.concatenate([frame.in_boxes for frame in frames])
+def _filled(in_boxes: Sequence[NDArray[np.int64]]) -> str:
+    counts = np.concatenate(in_boxes)
     empty = int((counts == 0).sum())
     if 2 * empty <= len(counts):
         return ""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
 from pipelines.training.checkpoints import BEST, load_run
+from pipelines.training.clouds import Cloud, odd_points, read_key, read_some
 from pipelines.training.official import posed
 from pipelines.training.score import Score, score
 from pipelines.training.splits import split_frames
+from pointsam.base.errors import PointSamError
 from pointsam.base.files import require_free
 from pointsam.base.progress import progress
 from pointsam.datasets import read_cloud_frame
@@ -19,7 +24,10 @@ from pointsam.detect.detector import Detector
 from pointsam.detect.devices import Processes
 from pointsam.detect.infer import InferConfig, detect_frames, gathered
 from pointsam.detect.predictions_file import FramePredictions, nuscenes_results, write_json, write_predictions
+from pointsam.detect.readers import IN_COMMAND, IN_RECIPE, named_failures
 from pointsam.detect.recipe import Recipe
+
+_AGAIN = "then run the same command again"
 
 
 def predict_frames(
@@ -31,6 +39,7 @@ def predict_frames(
     bad: dict[str, str],
     processes: Processes | None = None,
     shows_progress: bool = True,
+    option: str = IN_RECIPE,
 ) -> Iterator[FramePredictions]:
     """Predict frames in order, in batches and in the precision of the recipe.
 
@@ -43,8 +52,12 @@ def predict_frames(
         bad: frames that cannot be read are added, with the reason.
         processes: the processes of a run, which share the frames; the first one yields the predictions of all.
         shows_progress: whether a bar shows it.
+        option: what sets the number of readers.
+
+    Raises:
+        TrainingError: TRN003.
     """
-    config = InferConfig(recipe.data.points, recipe.train.batch_size, recipe.train.precision, workers)
+    config = InferConfig(recipe.data.points, recipe.train.batch_size, recipe.train.precision, workers, option)
     rank, count = (0, 1) if processes is None else (processes.rank, processes.count)
     found = detect_frames(detector, dataset, frame_ids, config, rank, count)
     hidden = rank > 0 or not shows_progress
@@ -72,6 +85,7 @@ def predict(
 
     Raises:
         StoreError: OUT003 if a file exists already; and what `load_run` raises.
+        TrainingError: TRN003.
     """
     files = [dest / "detections.parquet"]
     if isinstance(dataset, HasLidarTokens):
@@ -79,8 +93,7 @@ def predict(
     for path in files:
         require_free(path, overwrite)
     detector, recipe = load_run(run, dataset, device)
-    bad: dict[str, str] = {}
-    found = list(predict_frames(detector, recipe, dataset, split_frames(dataset, split), workers, bad))
+    found, bad = _found(detector, recipe, dataset, split_frames(dataset, split), workers, IN_COMMAND)
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
     placed = ((one, MapFrame.of(read_cloud_frame(dataset, one.frame_id))) for one in found)
     write_predictions(files[0], placed, dataset.taxonomy.names, about)
@@ -92,10 +105,44 @@ def predict(
 
 
 def evaluate_run(
-    run: Path, dataset: Dataset, frame_ids: Sequence[str], device: str, workers: int, first: str = BEST
+    run: Path,
+    dataset: Dataset,
+    frame_ids: Sequence[str],
+    device: str,
+    workers: int,
+    first: str = BEST,
+    option: str = IN_COMMAND,
 ) -> Score:
-    """Predict frames with a checkpoint of a run, as `load_run` chooses it, and evaluate the predictions."""
+    """Predict frames with a checkpoint of a run, as `load_run` chooses it, and evaluate the predictions.
+
+    Args:
+        run: the run folder.
+        dataset: a data set with its classes.
+        frame_ids: the frames.
+        device: device of the network, as `fit` takes it.
+        workers: number of processes that read.
+        first: the preferred checkpoint.
+        option: what sets the number of readers.
+
+    Raises:
+        TrainingError: TRN003; and what `load_run` and `score` raise.
+    """
     detector, recipe = load_run(run, dataset, device, first)
-    bad: dict[str, str] = {}
-    found = list(predict_frames(detector, recipe, dataset, frame_ids, workers, bad))
+    found, bad = _found(detector, recipe, dataset, frame_ids, workers, option)
     return score(dataset, found, bad, recipe.detector.class_names, recipe.detector.grid.range_m)
+
+
+def _found(
+    detector: Detector, recipe: Recipe, dataset: Dataset, frame_ids: Sequence[str], workers: int, option: str
+) -> tuple[list[FramePredictions], dict[str, str]]:
+    """Predictions, and why frames could not be read; it warns first of points that do not fit the detector."""
+    config = replace(recipe.data.points, past_sweeps=0)
+    clouds = list[Cloud]()
+    with suppress(PointSamError):  # what cannot be read is told with the predictions
+        clouds, _ = read_some(frame_ids, lambda index: read_key(dataset, frame_ids[index], config))
+    for text in odd_points(clouds, recipe.detector.grid.range_m, config) if clouds else ():
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+    bad: dict[str, str] = {}
+    with named_failures(lambda: _AGAIN, option):
+        found = list(predict_frames(detector, recipe, dataset, frame_ids, workers, bad, option=option))
+    return found, bad

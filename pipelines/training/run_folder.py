@@ -15,7 +15,15 @@ from urllib.parse import quote
 
 from pipelines.data import DataSpec
 from pipelines.training.checkpoints import BEST, LAST, read_whole
-from pipelines.training.fit_document import DECIDES, FitDocument, begun, continued, described, read_decides
+from pipelines.training.fit_document import (
+    DECIDES,
+    FitDocument,
+    begun,
+    continued,
+    described,
+    init_note,
+    read_decides,
+)
 from pipelines.training.recipe_file import Network
 from pipelines.training.request import FitRequest
 from pipelines.training.score import Score
@@ -54,6 +62,8 @@ class RunFolder:
         writes: whether this process writes files.
         recipe: recipe of the network: that of the request without classes that have no box; None for the request's.
         boxes: digest of the boxes that are read; None if they were not read.
+        steps_per_epoch: number of steps of an epoch; a schedule that ends before the steps that are done is rejected.
+            None if it is not known.
 
     Attributes:
         notes: what changes for a run that is continued.
@@ -61,7 +71,8 @@ class RunFolder:
         new_split: whether earlier validations, if any, were on another split.
 
     Raises:
-        StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged.
+        StoreError: OUT001 if the folder holds another run, OUT004 if its fit.json is damaged. Nothing is written then.
+        SchemaError: SCH003 if its last checkpoint is damaged or missing.
     """
 
     def __init__(
@@ -72,24 +83,25 @@ class RunFolder:
         writes: bool,
         recipe: Recipe | None = None,
         boxes: str | None = None,
+        steps_per_epoch: int | None = None,
     ) -> None:
         self.out, self.writes, self.workers = request.out, writes, request.recipe.train.workers
         self.last, self.best = self.out / LAST, self.out / BEST
         self.recipe = recipe or request.recipe
         self.about = Network(self.recipe, dataset.taxonomy)
         now, before = described(request, dataset, labels, boxes), begun(self.out)
-        document = (
-            now if before is None else continued(before, now, request, lambda: Checkpoint(self.last).progress.step)
-        )
-        self.notes = [] if before is None else _notes(before, document, now.processes)
-        self.val = now.val
+        document = now if before is None else continued(before, now, request, self._steps_done)
+        if before is not None and steps_per_epoch is not None:
+            self._require_steps(steps_per_epoch)
+        self.notes = [] if before is None else [*_notes(before, document, now.processes), *init_note(before, request)]
+        self.val, self._left_out = now.val, dict[str, str]()
         self.new_split = before is not None and before.val != now.val
         if writes and document != (before or self._left()):
             if before is None:
                 for name in (_BANK, SCORES, TAKEN):
                     (self.out / name).unlink(missing_ok=True)
             elif self.new_split:
-                self._put_scores_aside(before.val)
+                self._change_split(before.val)
             write_document(self.out / DECIDES, document)
 
     def _steps_done(self) -> int:
@@ -112,47 +124,80 @@ class RunFolder:
             return None
         return read_whole(self.last, (self.best,))
 
-    def require_steps(self, checkpoint: Checkpoint, trainer: Trainer) -> None:
+    def _require_steps(self, per_epoch: int) -> None:
         """Refuse a schedule that ends before the steps that are done.
 
         Raises:
             StoreError: OUT001.
         """
-        done = checkpoint.progress.step
-        if done > trainer.num_steps:
+        done, epochs = self._steps_done(), self.recipe.train.epochs
+        if done > per_epoch * epochs:
             raise StoreError(
                 "OUT001",
-                f"{self.out} has done {counted(done, 'step')}, and {counted(trainer.recipe.train.epochs, 'epoch')} are "
-                f"{trainer.num_steps}",
-                f"set train.epochs to {-(-done // trainer.steps_per_epoch)} or more, or give another --out",
+                f"{self.out} has done {counted(done, 'step')}, and {counted(epochs, 'epoch')} are {per_epoch * epochs}",
+                f"set train.epochs to {-(-done // per_epoch)} or more, or give another --out",
             )
 
     def best_value(self) -> float | None:
-        """The best mean average precision of the validations, None without any."""
-        values = [scores.quality.mean_ap or 0.0 for scores in self.scores().values()]
-        return max(values, default=None)
+        """The mean average precision of the best network on this split and truth; None if there is no such network."""
+        if not self.best.exists():
+            return None
+        with suppress(SchemaError):  # a damaged one is written again by the next validation
+            best = Checkpoint(self.best).progress
+            validation = self.scores().get(str(best.step))
+            if validation is not None and validation.quality.mean_ap == best.best:
+                return best.best
+        return None
 
-    def _put_scores_aside(self, split: str | None) -> None:
-        """Keep the validations on another split under another name: one file holds those of one split."""
+    def _put_scores_aside(self, split: str | None) -> str:
+        """Keep the validations on another split, or other boxes, in a file of their own; return its name, or ""."""
         path = self.out / SCORES
-        if path.exists():
-            with store_errors(self.out, 0):
-                path.replace(self.out / _scores_of(split))
+        if not path.exists():
+            return ""
+        self._left_out = self.left_out()
+        name, number = _scores_of(split), 1
+        while (self.out / name).exists():
+            number += 1
+            name = _scores_of(split, number)
+        with store_errors(self.out, 0):
+            path.replace(self.out / name)
+        return name
 
-    def taken(self, train: Sequence[str], val: Sequence[str]) -> list[str]:
+    def _change_split(self, before: str | None) -> None:
+        """Put the validations on the split of earlier calls aside, and take those on this one back."""
+        kept = self._put_scores_aside(before)
+        self.notes += [f"earlier scores are kept in {kept}"] if kept else []
+        number, former = 1, self.out / _scores_of(self.val)
+        while (after := self.out / _scores_of(self.val, number + 1)).exists():
+            number, former = number + 1, after
+        if self.val and former.exists():
+            with store_errors(self.out, 0):
+                former.replace(self.out / SCORES)
+            self.notes.append(f"scores of {former.name} are those of {self.val} again")
+
+    def taken(self, train: Sequence[str], val: Sequence[str], truth: str | None = None) -> list[str]:
         """Record the frames of the run, in all processes; the first one writes.
 
+        Args:
+            train: frames that are trained on.
+            val: frames to validate.
+            truth: digest of their boxes.
+
         Returns:
-            What changes for a run that is continued: its validation split may have other frames than before.
+            What changes for a run that is continued: its validation split may have other frames or boxes than before.
         """
-        now, before = TakenFrames(tuple(train), tuple(val)), read_taken(self.out)
-        if not self.writes or now == before:
+        if not self.writes:
             return []
-        notes = []
-        if before is not None and before.val != now.val and self.val and not self.new_split and self.scores():
-            self._put_scores_aside(self.val)
-            notes.append(f"{self.val} has other frames than before; earlier scores are kept in {_scores_of(self.val)}")
-        write_document(self.out / TAKEN, now)
+        now, before = TakenFrames(tuple(train), tuple(val)), read_taken(self.out)
+        notes, scores = [], self.scores()
+        others = before is not None and before.val != now.val and not self.new_split
+        corrected = not all(one.is_of(truth) for one in scores.values())
+        if self.val and scores and (others or corrected):
+            kept = self._put_scores_aside(self.val)
+            what = "frames" if others else "frames or boxes"
+            notes.append(f"{self.val} has other {what} than before; earlier scores are kept in {kept}")
+        if now != before:
+            write_document(self.out / TAKEN, now)
         return notes
 
     def bank(self, data: TrainingSet) -> PasteBank:
@@ -178,7 +223,7 @@ class RunFolder:
     def left_out(self) -> dict[str, str]:
         """Frames that earlier calls could not read before the last validation, and why."""
         scores = self.scores()
-        return dict(scores[max(scores, key=int)].left_out) if scores else {}
+        return {**self._left_out, **(scores[max(scores, key=int)].left_out if scores else {})}
 
     def scores(self) -> dict[str, ValidationDocument]:
         """The validations by step.
@@ -188,8 +233,10 @@ class RunFolder:
         """
         return read_validations(self.out / SCORES)
 
-    def keep_score(self, trainer: Trainer, epochs: int, left_out: Mapping[str, str], result: Score) -> None:
-        """Add a validation to scores.json."""
+    def keep_score(
+        self, trainer: Trainer, epochs: int, left_out: Mapping[str, str], result: Score, truth: str | None
+    ) -> None:
+        """Add a validation to scores.json; `truth` is the digest of the boxes of its frames."""
         scores, document = self.scores(), result.document
         scores[str(trainer.progress.step)] = ValidationDocument(
             epochs=epochs,
@@ -202,6 +249,7 @@ class RunFolder:
             bad=document.bad,
             iou=document.iou,
             reasons=document.reasons,
+            truth=truth,
         )
         write_document(self.out / SCORES, scores, indent=1, sort_keys=False)
 
@@ -226,9 +274,9 @@ def read_as_fitted(run: Path, data: DataSpec) -> DataSpec:
     return data if read is None else replace(data, reading=data.reading.like(read))
 
 
-def _scores_of(split: str | None) -> str:
-    """Name of the file with the validations on an earlier split."""
-    return f"scores-{quote(split or '', safe='')}.json"
+def _scores_of(split: str | None, number: int = 1) -> str:
+    """Name of the file with the validations on an earlier split, or on earlier boxes of it."""
+    return f"scores-{quote(split or '', safe='')}{f'-{number}' if number > 1 else ''}.json"
 
 
 def _notes(before: FitDocument, now: FitDocument, processes: int) -> list[str]:
@@ -241,8 +289,7 @@ def _notes(before: FitDocument, now: FitDocument, processes: int) -> list[str]:
             f"{whole} samples of a step; steps and learning rate stay"
         )
     if now.val != before.val:
-        kept = f"; earlier scores are kept in {_scores_of(before.val)}" if before.val else ""
-        notes.append(f"validation on {now.val or 'no split'} in place of {before.val or 'no split'}{kept}")
+        notes.append(f"validation on {now.val or 'no split'} in place of {before.val or 'no split'}")
     former, sparse = before.recipe.detector.sparse, now.recipe.detector.sparse
     if sparse != former:
         notes.append(f"sparse convolutions by {sparse} in place of {former}: the same up to rounding")

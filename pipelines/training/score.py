@@ -109,8 +109,8 @@ class Score:
         lines = [
             text_table(header, lines_of),
             f"{counted(self.quality.num_frames, 'frame')}. AP by centre distance: mean over 0.5, 1, 2 and 4 m, within "
-            "the range of nuScenes for each class. Axis: heading modulo half a turn; turned: share of headings that "
-            "are wrong by more than a quarter turn." + self._interval(),
+            "the range of nuScenes for each class, from the vehicle. Axis: heading modulo half a turn; turned: share "
+            "of headings that are wrong by more than a quarter turn." + self._interval(),
             *self._untrained(),
             *self.notes,
             *self._iou(),
@@ -179,16 +179,6 @@ def low_classes(quality: DetectionQuality, iou: Sequence[ClassIouAP]) -> list[st
     ]
 
 
-def unscorable(dataset: Dataset, frame_id: str) -> str | None:
-    """Why predictions in a frame cannot be scored, None if its boxes can be read; the sweep is not read."""
-    try:
-        return "it has no boxes" if dataset.boxes(frame_id) is None else None
-    except PointSamError as error:
-        if not error.of_frame:
-            raise
-        return str(error)
-
-
 def truth_of(dataset: Dataset, frame_id: str) -> FrameBoxes:
     """Ground-truth boxes of a frame in its map frame; their score is the number of their points.
 
@@ -238,7 +228,9 @@ def score(
             first = first or error
             bad[frame.frame_id] = f"[{error.code}] {error.message}"
             continue
-        accumulator.add(frame.frame_boxes(), truth, dataset.scene(frame.frame_id))
+        key = read_cloud_frame(dataset, frame.frame_id)
+        ego_SE3_map = MapFrame.of(key).pose(key.sweep.ego_SE3_lidar)
+        accumulator.add(frame.frame_boxes(), truth, dataset.scene(frame.frame_id), ego_SE3_map)
         scored.append(frame)
         true.append(truth)
     if first is not None and not scored:

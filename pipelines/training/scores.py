@@ -83,6 +83,7 @@ class ScoreDocument:
         bad: frame_id -> why the frame could not be read.
         iou: average precision by overlap in 3D; None in older documents.
         reasons: possible reasons for a low score; None if it is not low, and in older documents.
+        truth: digest of the boxes of all frames; None in older documents, and in those that no later call reads.
     """
 
     quality: QualityScore
@@ -91,6 +92,11 @@ class ScoreDocument:
     bad: Mapping[str, str]
     iou: tuple[IouScore, ...] | None = field(default=None, metadata=LEFT_OUT)
     reasons: tuple[Reason, ...] | None = field(default=None, metadata=LEFT_OUT)
+    truth: str | None = field(default=None, metadata=LEFT_OUT)
+
+    def is_of(self, truth: str | None) -> bool:
+        """Whether the frames have the boxes of a digest, as far as is known."""
+        return self.truth is None or truth is None or self.truth == truth
 
 
 @dataclass(frozen=True)

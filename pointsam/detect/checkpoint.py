@@ -71,12 +71,12 @@ def save_checkpoint(
     for index, name in enumerate(_names(model)):
         for key, value in moments.get(index, {}).items():
             tensors[f"{_OPTIMIZER}{name}/{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
-    about_it = CheckpointDocument(json_object(about), progress, _digest(tensors))
+    about_it = CheckpointDocument(json_object(about), progress, digest_of(tensors))
     document = canonical_json(about_it)  # one entry: their order is not fixed
     write_together([(path, save(tensors, {_ABOUT: document}))])
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
     """Hex sha256 of tensors; a safetensors file whose size is right may hold other numbers than were written."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
@@ -118,7 +118,7 @@ class Checkpoint:
         except (OSError, SafetensorError) as error:
             raise self.refused(str(error)) from error
         document = parse_document(content, CheckpointDocument, self.refused)
-        if document.content is not None and document.content != _digest(self._tensors):
+        if document.content is not None and document.content != digest_of(self._tensors):
             raise self.refused("its numbers are not those that were written")
         self.about, self.progress = document.about, document.place
 

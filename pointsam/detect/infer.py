@@ -15,6 +15,7 @@ from pointsam.detect.data.sample import PointsConfig
 from pointsam.detect.detector import Batch, Detector
 from pointsam.detect.devices import Processes, exchanged
 from pointsam.detect.predictions_file import FramePredictions
+from pointsam.detect.readers import IN_RECIPE, local_processes, nbytes, require_shared_memory
 from pointsam.detect.recipe import Precision
 
 FrameResult = FramePredictions | tuple[str, str]
@@ -31,12 +32,14 @@ class InferConfig:
         batch_size: number of frames that are predicted at once.
         precision: precision of the network, as in training.
         workers: number of processes that read.
+        option: what sets this number, for errors.
     """
 
     points: PointsConfig
     batch_size: int = 1
     precision: Precision = "fp32"
     workers: int = 0
+    option: str = IN_RECIPE
 
 
 def detect_frames(
@@ -59,12 +62,19 @@ def detect_frames(
         config: how they are read and predicted.
         rank: index of this process.
         processes: number of processes.
+
+    Raises:
+        TrainingError: TRN003 if the shared memory of the machine is too small for the batches.
     """
     device = next(detector.parameters()).device
     size = config.batch_size
     starts = range(rank * size, len(frame_ids), size * processes)
     mine = [frame_id for start in starts for frame_id in frame_ids[start : start + size]]
     items = FrameItems(dataset, mine, config.points, detector.config.grid.range_m)
+    if config.workers:
+        readable = (frame for frame in map(items.__getitem__, range(len(items))) if isinstance(frame, Batch))
+        sample_bytes = nbytes(next(readable, None))
+        require_shared_memory(sample_bytes, size, config.workers * local_processes(), config.option)
     was_training = detector.training
     detector.eval()
     try:

@@ -22,7 +22,13 @@ SHARED = Path("/dev/shm")
 _AHEAD = 2
 """Batches that torch's loader keeps ready for each process."""
 
-_LESS = "--set train.workers=0 needs none; or give the machine more: docker run --shm-size=8g, or --ipc=host"
+IN_RECIPE, IN_COMMAND = "train.workers", "--workers"
+"""What sets the number of readers: the recipe of a training, or an option of the command."""
+
+
+def _less(option: str) -> str:
+    none = f"--set {IN_RECIPE}=0" if option == IN_RECIPE else f"{option} 0"
+    return f"{none} needs none; or give the machine more: docker run --shm-size=8g, or --ipc=host"
 
 
 def shared(batch: T) -> T:
@@ -56,13 +62,14 @@ def _tensors(value: object) -> Iterator[torch.Tensor]:
             yield from _tensors(item)
 
 
-def require_shared_memory(sample_bytes: float, batch_size: int, workers: int) -> None:
-    """Refuse a training whose batches do not fit into shared memory: its readers would fail, or hang.
+def require_shared_memory(sample_bytes: float, batch_size: int, workers: int, option: str = IN_RECIPE) -> None:
+    """Refuse batches that do not fit into shared memory: their readers would fail, or hang.
 
     Args:
         sample_bytes: bytes of a sample.
         batch_size: samples of a batch.
         workers: processes that load data, those of all training processes on this machine.
+        option: what sets their number.
 
     Raises:
         TrainingError: TRN003.
@@ -75,16 +82,17 @@ def require_shared_memory(sample_bytes: float, batch_size: int, workers: int) ->
             "TRN003",
             f"shared memory: {SHARED} has {free / 2**20:,.0f} MB, and {workers} readers with {_AHEAD} batches of "
             f"{batch_size} samples each need {needed / 2**20:,.0f} MB",
-            f"lower train.workers or train.batch_size: {_LESS}",
+            f"lower {option}{' or train.batch_size' if option == IN_RECIPE else ''}: {_less(option)}",
         )
 
 
 @contextmanager
-def named_failures(again: Callable[[], str]) -> Iterator[None]:
+def named_failures(again: Callable[[], str], option: str = IN_RECIPE) -> Iterator[None]:
     """Turn the death of a reader or of another process, and memory that is refused, into one error.
 
     Args:
         again: makes the end of the hint, how to go on.
+        option: what sets the number of readers.
 
     Raises:
         TrainingError: TRN003.
@@ -94,30 +102,41 @@ def named_failures(again: Callable[[], str]) -> Iterator[None]:
     except PointSamError:
         raise
     except (RuntimeError, MemoryError, OSError) as error:
-        found = _cause(error)
+        found = _cause(error, option)
         if found is None:
             raise
         raise TrainingError("TRN003", found[0], f"{found[1]}; {again()}") from error
 
 
-_SMALLER = "use fewer readers (train.workers; 0 needs none), a smaller train.batch_size, or a machine with more memory"
+_FULL = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "Cannot allocate memory",
+    "Caught MemoryError in DataLoader",  # torch raises the error of a reader again, of another type
+    "Unable to allocate",
+    "ALLOC_FAILED",
+)
+"""Words of torch, NumPy and CUDA's libraries for memory that is refused."""
 
 
-def _cause(error: BaseException) -> tuple[str, str] | None:
+def _cause(error: BaseException, option: str) -> tuple[str, str] | None:
     """What failed, and what helps; None if it is none of the memory or the readers."""
+    smaller = ", a smaller train.batch_size" if option == IN_RECIPE else ""
+    smaller = f"use fewer readers ({option}; 0 needs none){smaller}, or a machine with more memory"
     text = str(error)
     last = text.strip().splitlines()[-1].strip() if text.strip() else type(error).__name__
     if "shared memory" in text or ("Bus error" in text and "DataLoader" in text) or f"<{SHARED}" in text:
-        return f"a reader got no shared memory in {SHARED}: {last}", f"lower train.workers: {_LESS}"
+        return f"a reader got no shared memory in {SHARED}: {last}", f"lower {option}: {_less(option)}"
     if "Too many open files" in text or "ancdata" in text:
-        return f"too many open files: {last}", "raise the limit (ulimit -n 65536), or lower train.workers"
+        return f"too many open files: {last}", f"raise the limit (ulimit -n 65536), or lower {option}"
     if "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text):
-        return f"a process that loads data has died, in most cases for want of memory: {last}", _SMALLER
+        return f"a process that loads data has died, in most cases for want of memory: {last}", smaller
     if "closed by peer" in text or "Connection reset by peer" in text:
         return f"another process of the training has ended: {last}", "its own message says why"
     out = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or _is_full(error)
-    if out or "can't allocate memory" in text or "out of memory" in text or "Cannot allocate memory" in text:
-        return f"memory ran out: {last}", _SMALLER
+    if out or any(words in text for words in _FULL):
+        return f"memory ran out: {last}", smaller
     return None
 
 

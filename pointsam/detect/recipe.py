@@ -60,6 +60,7 @@ class TrainConfig:
             require(1 <= getattr(self, name) <= 10**6, f"train.{name}", getattr(self, name), "1 to a million")
         for name in ("learning_rate", "start_division", "end_division", "grad_clip", "checkpoint_minutes"):
             require(0 < getattr(self, name) <= 1e9, f"train.{name}", getattr(self, name), "a number above 0, to 1e9")
+        require(0 <= self.weight_decay <= 1e9, "train.weight_decay", self.weight_decay, "a number from 0 to 1e9")
         require(0 < self.warm_share < 1, "train.warm_share", self.warm_share, "a fraction between 0 and 1")
         require(0 <= self.workers <= 1024, "train.workers", self.workers, "0 to 1024")
         require(0 <= self.seed < 2**63, "train.seed", self.seed, "0 to 2**63 - 1")

@@ -168,11 +168,12 @@ class Trainer:
     def _one_cycle(self, step: int) -> OneCycleLR:
         """The schedule of learning rate and momentum from a step on; both depend on the step alone."""
         config = self.recipe.train
+        alone = config.warm_share * self.num_steps == 1  # torch divides by 0; the first step is the peak, as for less
         return OneCycleLR(
             self.optimizer,
             config.learning_rate,
             total_steps=self.num_steps,
-            pct_start=config.warm_share,
+            pct_start=config.warm_share * (1 - 1e-9 * alone),
             max_momentum=config.momentum[0],
             base_momentum=config.momentum[1],
             div_factor=config.start_division,
@@ -210,7 +211,7 @@ class Trainer:
     def _step(self, batch: Batch) -> tuple[dict[str, float], float, float]:
         config, step = self.recipe.train, self.progress.step
         rate = float(self._schedule.get_last_lr()[0])
-        draws = torch.Generator().manual_seed((config.seed * 1_000_003 + step) * 1009 + self.rank)
+        draws = torch.Generator().manual_seed(((config.seed * 1_000_003 + step) * 1009 + self.rank) % 2**64)
         self.network.train()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             losses: dict[str, Tensor] = self.network(batch, draws)

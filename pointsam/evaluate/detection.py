@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray, IntArray
 from pointsam.evaluate.bootstrap import FEWEST_SCENES, interval, times_drawn
+from pointsam.geometry.se3 import SE3
 
 DISTANCES_M = (0.5, 1.0, 2.0, 4.0)
 CLASS_RANGE_M: Mapping[str, float] = {
@@ -32,7 +33,7 @@ CLASS_RANGE_M: Mapping[str, float] = {
     "traffic_cone": 30,
     "barrier": 30,
 }
-"""Range up to which objects of nuScenes' classes count, metres; other classes have no limit."""
+"""Distance from the vehicle up to which objects of nuScenes' classes count, metres; other classes have no limit."""
 SAME_TURNED: Mapping[str, float] = {"barrier": np.pi, "traffic_cone": 0.0}
 """Angle by which an object of a class may be turned and look the same, radians: half a turn, or 0 for any angle. The
 headings of other classes are unique. Source: nuScenes devkit, `detection/algo.py`."""
@@ -40,6 +41,7 @@ RANGE_BINS_M = ((0.0, 20.0), (20.0, 40.0), (40.0, 1000.0))
 _RECALLS = np.linspace(0, 1, 101)
 _LEAST = 0.1
 _DRAWS = 200
+_AT_LIDAR = SE3.identity()
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +137,7 @@ class DetectionAccumulator:
         names: class names by class_id.
         trained: names of the classes that are predicted; None for all. Others have no average precision and are not
             part of the mean.
-        class_range_m: range up to which objects of a class count, metres.
+        class_range_m: distance from the vehicle up to which objects of a class count, metres.
         min_points: true objects with fewer points do not count.
     """
 
@@ -147,16 +149,17 @@ class DetectionAccumulator:
     _true: list[FrameBoxes] = field(default_factory=list)
     _scene: list[str] = field(default_factory=list)
 
-    def add(self, found: FrameBoxes, true: FrameBoxes, scene: str) -> None:
-        """Add the predicted and true boxes of a frame of a scene."""
+    def add(self, found: FrameBoxes, true: FrameBoxes, scene: str, ego_SE3_boxes: SE3 = _AT_LIDAR) -> None:
+        """Add the predicted and true boxes of a frame of a scene, and the pose of their frame in the vehicle."""
         self._scene.append(scene)
-        self._found.append(self._in_range(found))
-        self._true.append(self._in_range(true[true.score >= self.min_points]))
+        self._found.append(self._in_range(found, ego_SE3_boxes))
+        self._true.append(self._in_range(true[true.score >= self.min_points], ego_SE3_boxes))
 
-    def _in_range(self, boxes: FrameBoxes) -> FrameBoxes:
+    def _in_range(self, boxes: FrameBoxes, ego_SE3_boxes: SE3) -> FrameBoxes:
         limit = np.array([self.class_range_m.get(name, np.inf) for name in self.names])
         known = boxes[boxes.class_id < len(limit)]
-        return known[known.range_m < limit[known.class_id]]
+        range_m = np.linalg.norm(ego_SE3_boxes.apply(known.center_m)[:, :2], axis=1)
+        return known[range_m < limit[known.class_id]]
 
     @property
     def frames(self) -> tuple[list[FrameBoxes], list[FrameBoxes]]:

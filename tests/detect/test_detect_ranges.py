@@ -77,6 +77,7 @@ RANGES = {
     (BudgetConfig, "fraction"): ((0.001, 1.0), (0.0, 1.01)),
     (BudgetConfig, "box_share"): ((0.001, 1.0), (0.0, 1.01)),
     (CoarseConfig, "enlarge"): (((1.0, 1.0), (1.0, 1.5)), ((0.99, 1.1), (1.2, 1.1))),
+    (CoarseConfig, "seed"): ((0, 2**63 - 1), (-1, 2**63)),
     (PasteConfig, "counts"): (({}, {"car": 0}), ({"car": 1, "bus": -1},)),
     (PasteConfig, "min_points"): FROM_1,
     (PasteConfig, "off_last_epochs"): ((0,), (-1,)),
@@ -89,6 +90,8 @@ RANGES = {
         (TrainConfig, name): ABOVE_0
         for name in ("learning_rate", "start_division", "end_division", "grad_clip", "checkpoint_minutes")
     },
+    (TrainConfig, "weight_decay"): ((0.0, 1e9), (-0.1, 2e9, math.nan)),
+    (TrainConfig, "seed"): ((0, 2**63 - 1), (-1, 2**63)),
     (TrainConfig, "warm_share"): ((0.001, 0.999), (0.0, 1.0)),
     (TrainConfig, "workers"): ((0,), (-1,)),
     (TrainConfig, "momentum"): (((0.001, 0.999),), ((0.0, 0.9), (0.9, 1.0))),

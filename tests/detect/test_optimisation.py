@@ -1,6 +1,7 @@
 """Clipped gradients and the momentum cycle (docs/method.md B.10)."""
 
 import math
+from itertools import islice
 
 import pytest
 
@@ -104,3 +105,28 @@ def test_after_a_break_momentum_is_where_it_was(trainer_of, tmp_path):
     second = trainer_of(epochs=3)
     second.load(Checkpoint(tmp_path / "c"))
     assert momenta(second) == whole[5:]
+
+
+@pytest.mark.parametrize("share", [1 / 8, 0.1])
+def test_the_first_step_may_be_the_peak(trainer_of, share):
+    """With one step or less before the peak; torch divides by the steps between the first one and the peak."""
+    trainer = trainer_of(warm_share=share)
+    assert trainer.num_steps == 8
+    rates = [report.learning_rate for report in trainer.run()]
+    assert rates[0] == pytest.approx(0.002, rel=0.01)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_a_large_seed_is_a_seed(trainer_of):
+    """A date and time, as people write them."""
+    one, other = (list(islice(trainer_of(seed=20260101120000 + k).run(), 2)) for k in (0, 1))
+    assert [step.losses for step in one] != [step.losses for step in other]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 18_000_000_000])
+def test_smaller_seeds_keep_their_draws(trainer_of, seed, monkeypatch):
+    trainer, drawn = trainer_of(seed=seed), []
+    forward = trainer.network.forward
+    monkeypatch.setattr(trainer.network, "forward", lambda *given: [drawn.append(given[1]), forward(*given)][1])
+    next(trainer.run())
+    assert [draws.initial_seed() for draws in drawn] == [seed * 1_000_003 * 1009]

@@ -5,6 +5,7 @@ import signal
 from collections import namedtuple
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
@@ -99,6 +100,23 @@ def test_a_reader_that_is_killed_is_one_sentence_with_a_way_out():
     assert caught.value.hint.endswith("the checkpoint of step 4 is kept")
 
 
+class Large(Full):
+    def __getitem__(self, index):
+        return np.empty((10**7, 10**7))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_memory_that_is_refused_to_numpy(workers):
+    """In a reader too, whose error comes as a text."""
+    loader = DataLoader(Large(), num_workers=workers, timeout=60 * workers)
+    with (
+        pytest.raises(TrainingError, match=r"TRN003.*memory ran out: .*Unable to allocate 728\. TiB") as caught,
+        named_failures(lambda: "again"),
+    ):
+        list(loader)
+    assert "\n" not in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
@@ -108,6 +126,13 @@ def test_a_reader_that_is_killed_is_one_sentence_with_a_way_out():
             RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 1 bytes"),
             "memory ran out",
         ),
+        (
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: not enough memory: you tried 4 bytes"
+            ),
+            "memory ran out",
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "memory ran out"),
         (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "memory ran out"),
         (OSError(12, "Cannot allocate memory"), "memory ran out"),
         (RuntimeError("received 0 items of ancdata"), "too many open files"),

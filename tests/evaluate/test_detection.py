@@ -11,6 +11,7 @@ from pointsam.evaluate.detection import (
     FrameBoxes,
     average_precision,
 )
+from pointsam.geometry.se3 import SE3
 
 NAMES = ("car", "pedestrian")
 
@@ -184,6 +185,16 @@ def test_objects_of_nuscenes_count_as_far_as_there():
     limits |= dict.fromkeys(("pedestrian", "motorcycle", "bicycle"), 40) | {"traffic_cone": 30, "barrier": 30}
     assert limits == CLASS_RANGE_M
     assert DISTANCES_M == (0.5, 1.0, 2.0, 4.0)
+
+
+def test_ranges_are_measured_from_the_vehicle():
+    """LIDAR_TOP of nuScenes is 0.94 m ahead of the origin of the vehicle, and its x axis points to the right."""
+    mounted = SE3(np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]), np.array([0.94, 0, 1.84]))
+    ahead, behind = (0.0, 39.5, 1, 5), (0.0, -40.5, 1, 5)  # 40.44 and 39.56 m from the vehicle
+    accumulator = DetectionAccumulator(NAMES)
+    accumulator.add(boxes([ahead, behind]), boxes([ahead, behind]), "scene", mounted)
+    for frames in accumulator.frames:
+        assert frames[0].center_m[:, 1].tolist() == [-40.5]
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ class CoarseConfig:
         for name in ("min_probability", "min_confidence"):
             require(0 <= getattr(self, name) <= 1, f"data.coarse.{name}", getattr(self, name), "a number from 0 to 1")
         require(self.kind in KINDS, "data.coarse.kind", self.kind, f"one of: {', '.join(KINDS)}")
+        require(0 <= self.seed < 2**63, "data.coarse.seed", self.seed, "0 to 2**63 - 1")
         rising = 1.0 <= self.enlarge[0] <= self.enlarge[1]
         require(rising, "data.coarse.enlarge", self.enlarge, "two increasing numbers from 1")
 

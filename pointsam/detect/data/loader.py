@@ -244,7 +244,12 @@ def frame_loader(
     items: FrameItems, batch_size: int, workers: int, device: torch.device
 ) -> Iterable[list[Batch | tuple[str, str]]]:
     """Lists of `batch_size` frames, in order."""
-    return _loader(items, workers, batch_size=batch_size, collate_fn=list, pin_memory=device.type == "cuda")
+    pins = device.type == "cuda"
+    return _loader(items, workers, batch_size=batch_size, collate_fn=_listed_in_shared_memory, pin_memory=pins)
+
+
+def _listed_in_shared_memory(frames: Sequence[Batch | tuple[str, str]]) -> list[Batch | tuple[str, str]]:
+    return shared(list(frames))
 
 
 def _loader(items: Dataset[Item], workers: int, **options: Any) -> DataLoader[Item]:

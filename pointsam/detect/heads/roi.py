@@ -29,7 +29,7 @@ from pointsam.detect.heads.roi_code import corner_distance, decode_roi, encode_r
 from pointsam.detect.labels import BatchLabels
 from pointsam.detect.losses import divisor, masked_smooth_l1, sigmoid_focal
 from pointsam.detect.nets.encoders import MOST_CHANNELS
-from pointsam.detect.nets.grid import MapShape, scatter_max
+from pointsam.detect.nets.grid import MapShape, map_at, scatter_max
 from pointsam.detect.nets.norm import norm_relu
 from pointsam.detect.padding import Padding
 from pointsam.detect.predictions import BatchPredictions, Predictions
@@ -190,13 +190,8 @@ class RoiHead(nn.Module):
 
     def _point_features(self, x: Tensor, cloud: _Cloud) -> tuple[Tensor, Tensor]:
         """(ΣP,width) features of points, weighted by the foreground probability, and its (ΣP,) logits."""
-        (height, width), origin_m, location_m = self.map_shape.shape, self.map_shape.origin_m, self.map_shape.location_m
-        columns = [
-            (cloud.table[..., axis] - origin_m[axis]) / location_m[axis] / size * 2 - 1
-            for axis, size in enumerate((width, height))
-        ]
-        beneath = functional.grid_sample(x.float(), torch.stack(columns, dim=-1)[:, None], align_corners=False)
-        beneath = cloud.padding.rows(beneath[:, :, 0].transpose(1, 2))
+        xy, padding = cloud.rows[:, :2], cloud.padding
+        beneath = map_at(x.float(), xy, padding.place // padding.most, self.map_shape)
         features = self.points(torch.cat([beneath, cloud.rows[:, 2:]], dim=1))
         logits = self.foreground(features)[:, 0]
         return features * logits.sigmoid()[:, None], logits

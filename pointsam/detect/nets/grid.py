@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pointsam.base.errors import SchemaError
 
@@ -165,3 +166,34 @@ def scatter_max(values: Tensor, index: Tensor, size: int) -> Tensor:
     """(size,C) maxima of (K,C) values by index; 0 where an index has no value."""
     out = values.new_zeros(size, values.shape[1])
     return out.scatter_reduce(0, index[:, None].expand_as(values), values, "amax", include_self=False)
+
+
+def map_at(x: Tensor, xy: Tensor, sample: Tensor, shape: MapShape) -> Tensor:
+    """(P,C) bilinear samples of feature maps, 0 off the map; the host does not wait.
+
+    Equal to torch's `grid_sample` (zeros, `align_corners=False`) but for rounding. Its gradient on CUDA has no fixed
+    order of summation; that of a sum of table rows has one, because the rows are sorted first.
+
+    Args:
+        x: (S,C,H,W) feature maps, float32.
+        xy: (P,2) positions, metres.
+        sample: (P,) index of the map of each position.
+        shape: geometry of the maps.
+    """
+    (height, width), origin_m, location_m = shape.shape, shape.origin_m, shape.location_m
+    (column, along), (row, aside) = (
+        _taps((xy[:, axis] - origin_m[axis]) / location_m[axis] - 0.5, size)
+        for axis, size in enumerate((width, height))
+    )
+    place = ((sample * height)[:, None] + row)[:, :, None] * width + column[:, None]
+    weight = aside[:, :, None] * along[:, None]
+    table = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+    return functional.embedding_bag(place.flatten(1), table, mode="sum", per_sample_weights=weight.flatten(1))
+
+
+def _taps(at: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """(P,2) int64 locations before and after positions along one side of a map, and their weights, 0 off the map."""
+    before = at.floor()
+    near = torch.stack([before, before + 1], dim=1)
+    inside = near.clamp(0, size - 1)
+    return inside.long(), (1 - (at[:, None] - near).abs()) * (near == inside)

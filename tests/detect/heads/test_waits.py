@@ -62,7 +62,7 @@ def test_a_step_waits_for_few_numbers(name, batch, rng_of, device):
     assert second.operators == first.operators  # whatever the number of objects and samples
 
 
-MOST_OF_TWO_STAGES, MOST_STALLS_OF_TWO_STAGES = 1360, 4
+MOST_OF_TWO_STAGES, MOST_STALLS_OF_TWO_STAGES = 1400, 4
 """Of the first stage, the proposals and the second stage in sum; a third of the operators are views."""
 
 
@@ -92,6 +92,7 @@ def test_a_step_of_two_stages_waits_for_few_numbers(rng_of, device):
 
     first, second = counted(8, 9), counted(16, 30)
     assert sum(first.operators.values()) < MOST_OF_TWO_STAGES
+    assert not any("grid_sampler" in name for name in first.operators)  # its gradient has no fixed order on CUDA
     assert sum(first.stalls.values()) <= MOST_STALLS_OF_TWO_STAGES, first.stalls
     assert second.operators == first.operators  # whatever the number of objects
     assert second.stalls == first.stalls

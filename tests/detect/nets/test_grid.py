@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from pointsam.base.errors import SchemaError  # noqa: E402
 from pointsam.detect.nets.encoders import NeckConfig  # noqa: E402
-from pointsam.detect.nets.grid import Grid, MapShape, scatter_max, scatter_mean, voxelize  # noqa: E402
+from pointsam.detect.nets.grid import Grid, MapShape, map_at, scatter_max, scatter_mean, voxelize  # noqa: E402
 
 GRID = Grid((-8.0, -4.0, -2.0, 8.0, 4.0, 2.0), (0.5, 0.25, 1.0))
 
@@ -149,3 +149,57 @@ def test_a_grid_beyond_reason_is_refused(range_m, voxel_m):
 def test_a_neck_beyond_reason_is_refused(change):
     with pytest.raises(SchemaError, match="SCH005"):
         NeckConfig(**change)
+
+
+class TestSamplesOfTheMap:
+    SHAPE = MapShape((-10.0, -8.0), (0.8, 0.4), (20, 25))
+
+    def by_torch(self, x, xy, sample):
+        """One sample after another, by `grid_sample`."""
+        found = x.new_zeros(len(xy), x.shape[1])
+        size = torch.tensor([self.SHAPE.shape[1] * 0.8, self.SHAPE.shape[0] * 0.4], dtype=xy.dtype)
+        at = (xy - torch.tensor(self.SHAPE.origin_m, dtype=xy.dtype)) / size * 2 - 1
+        for k, own in enumerate(x):
+            mine = at[sample == k]
+            values = torch.nn.functional.grid_sample(own[None], mine[None, None], align_corners=False)
+            found[sample == k] = values[0, :, 0].T
+        return found
+
+    @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+    def test_they_and_their_gradients_are_those_of_grid_sample(self, rng_of, memory):
+        """Also at the border, off the map, and where many points share a location."""
+        rng = rng_of(3)
+        x = torch.from_numpy(rng.normal(size=(3, 7, 20, 25))).float().contiguous(memory_format=memory)
+        xy = torch.from_numpy(rng.uniform((-12, -10), (12, 2), (4000, 2))).float()
+        xy[:500] = xy[0]
+        xy[500:504] = torch.tensor([[-10.0, -8.0], [10.0, 0.0], [1e6, 1e6], [-9.6, -7.8]])
+        sample = torch.from_numpy(rng.integers(0, 3, len(xy)))
+        upstream = torch.from_numpy(rng.normal(size=(len(xy), 7))).float()
+        found = []
+        for sampled in (lambda own: map_at(own, xy, sample, self.SHAPE), lambda own: self.by_torch(own, xy, sample)):
+            own = x.clone(memory_format=torch.preserve_format).requires_grad_()
+            values = sampled(own)
+            (values * upstream).sum().backward()
+            found.append((values.detach(), own.grad))
+        (values, gradient), (expected, expected_gradient) = found
+        assert (expected == 0).all(dim=1).sum() > 100
+        assert torch.allclose(values, expected, atol=2e-5)
+        assert torch.allclose(gradient, expected_gradient, rtol=1e-4, atol=2e-4)
+
+    def test_without_a_point(self):
+        x = torch.zeros(2, 7, 20, 25, requires_grad=True)
+        values = map_at(x, torch.zeros(0, 2), torch.zeros(0, dtype=torch.int64), self.SHAPE)
+        assert values.shape == (0, 7)
+        values.sum().backward()
+
+    def test_no_operator_has_a_random_order_of_summation(self):
+        """Torch has no deterministic kernel on CUDA for the gradient of `grid_sample`."""
+        x = torch.zeros(1, 7, 20, 25, requires_grad=True)
+        values = map_at(x, torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64), self.SHAPE)
+        names, left = set(), [values.grad_fn]
+        while left:
+            node = left.pop()
+            names.add(type(node).__name__)
+            left += [following for following, _ in node.next_functions if following is not None]
+        assert "EmbeddingBagBackward0" in names
+        assert not any("GridSampler" in name for name in names)

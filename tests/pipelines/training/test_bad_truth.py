@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers.commands import label
-from helpers.training import make_labels
+from helpers.training import make_labels, make_world
 
 from pipelines.cli.train import main
 from pointsam.base.errors import DatasetError
@@ -80,6 +80,29 @@ def test_predictions_are_scored_on_the_other_frames(broken):
     assert result.quality.num_frames == 1
     with pytest.raises(DatasetError, match="DAT011"):
         score(data, found[1:], {}, data.taxonomy.names)
+
+
+def test_objects_count_by_their_distance_from_the_vehicle(tmp_path):
+    """Also where the LiDAR is mounted far away from its origin."""
+    pytest.importorskip("torch", reason="needs torch: pip install 'pointsam[detect]'")
+    from pipelines.training.score import score
+    from pointsam.detect.predictions_file import FramePredictions
+
+    def farther(tables):
+        for row in tables["calibrated_sensor"]:
+            row["translation"][0] += 100
+
+    counts, none = [], np.zeros(0)
+    for name, edit in (("near", None), ("far", farther)):
+        data = make_world(tmp_path / name, scenes=("scene-0103",), samples=2, edit=edit)
+        found = [
+            FramePredictions(frame_id, none.reshape(0, 7), none, none.astype(int), none.reshape(0, 2))
+            for frame_id in data.frame_ids()
+        ]
+        quality = score(data, found, {}, data.taxonomy.names).quality
+        counts.append([one.num_objects for one in quality.classes])
+    assert counts[0] == counts[1]
+    assert sum(counts[0]) > 0
 
 
 def test_a_budget_needs_no_images(tiny_kitti, tmp_path):

@@ -1,6 +1,7 @@
 """`mixsup-train fit` keeps two networks: the last one, and the best one by validation."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -12,8 +13,13 @@ from helpers.recipes import make_inputs  # noqa: E402
 from helpers.training import break_off  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
+from pipelines.data import DataSpec  # noqa: E402
 from pipelines.training import fit as fitting  # noqa: E402
+from pipelines.training.checkpoints import data_of_run, load_run  # noqa: E402
+from pipelines.training.fit_document import weights_of  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
+
+NAN = float("nan")
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +52,10 @@ def fit(made, tmp_path, monkeypatch):
         result = CliRunner().invoke(main, arguments, catch_exceptions=False)
         assert result.exit_code == exit_code, result.output
         assert not left
+        call.said.append(result.output)
         return validated
 
+    call.said = []
     return call
 
 
@@ -61,17 +69,37 @@ def holds(checkpoint, weights):
 
 @pytest.mark.parametrize(
     ("precisions", "best"),
-    [((0.5, 0.3), 0), ((0.3, 0.5), 1), ((0.4, 0.4), 0), ((float("nan"), 0.1), 1), ((float("nan"), 0.0), 0)],
+    [((0.5, 0.3), 0), ((0.3, 0.5), 1), ((0.4, 0.4), 1), ((0.0, 0.0), 1), ((NAN, 0.0), 1), ((0.1, NAN), 0)],
 )
 def test_the_best_is_kept_beside_the_last(precisions, best, fit, tmp_path):
-    """The earlier one of two equal networks; NaN counts as 0."""
+    """The later one of two equal networks; NaN is no score."""
     first, second = fit(*precisions)
     assert not holds(kept(tmp_path, "last"), first)
     assert holds(kept(tmp_path, "last"), second)
     assert holds(kept(tmp_path, "best"), (first, second)[best])
     assert kept(tmp_path, "best").progress.step == (4, 8)[best]
-    value = 0.0 if precisions[best] != precisions[best] else precisions[best]
-    assert kept(tmp_path, "best").progress.best == value
+    assert kept(tmp_path, "best").progress.best == precisions[best]
+
+
+def test_without_a_score_there_is_no_best(fit, made, tmp_path):
+    fit(NAN, NAN)
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+    assert "no validation of this run has a mAP" in fit.said[-1]
+    assert Checkpoint(weights_of(tmp_path / "run")).progress.step == 8
+
+
+@pytest.mark.parametrize(("precisions", "told"), [((0.0, 0.0), True), ((0.0, 0.2), False)])
+def test_a_best_that_no_score_chose_is_named(precisions, told, fit, made, tmp_path):
+    fit(*precisions)
+    assert ("no validation of this run found an object" in fit.said[-1]) == told
+    dataset = data_of_run(tmp_path / "run", DataSpec(made / "root"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load_run(tmp_path / "run", dataset, "cpu")
+        load_run(tmp_path / "run", dataset, "cpu", "last.safetensors")
+    texts = [str(one.message) for one in caught]
+    assert len(texts) == told
+    assert all("best.safetensors, of step 8, was chosen by no score" in text for text in texts)
 
 
 def test_a_run_that_goes_on_remembers_the_best(fit, tmp_path, monkeypatch):

@@ -14,12 +14,14 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from click.testing import CliRunner  # noqa: E402
 from helpers.commands import refused  # noqa: E402
 from helpers.recipes import make_inputs, tiny  # noqa: E402
-from helpers.training import break_off  # noqa: E402
+from helpers.training import break_off, resize_boxes  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training import fit as fitting  # noqa: E402
 from pointsam.base.errors import DatasetError  # noqa: E402
+from pointsam.datasets.nuscenes.dataset import NuScenes  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
+from pointsam.detect.data.budget_file import read_budget  # noqa: E402
 from pointsam.detect.recipe import TrainConfig  # noqa: E402
 
 
@@ -112,12 +114,66 @@ def test_another_validation_split_keeps_the_earlier_scores_aside(run, tmp_path):
     before = (tmp_path / "run" / "scores.json").read_text()
     result = run(val="mini_train")
     assert result.exit_code == 0, result.output
-    assert "note: validation on mini_train in place of mini_val; earlier scores are kept in scores-mini_val.json" in (
-        result.stderr
+    assert (
+        "note: validation on mini_train in place of mini_val\nnote: earlier scores are kept in scores-mini_val.json"
+        in (result.stderr)
     )
     assert (tmp_path / "run" / "scores-mini_val.json").read_text() == before
     assert set(json.loads((tmp_path / "run" / "scores.json").read_text())) == {"8"}
     assert decides(tmp_path)["val"] == "mini_train"
+
+
+def test_scores_of_each_split_survive_two_changes(run, tmp_path):
+    """From one split to another, back, longer, and to the other again."""
+    folder = tmp_path / "run"
+
+    def steps_of(name):
+        return set(json.loads((folder / name).read_text())) if (folder / name).exists() else None
+
+    assert run(val="mini_train").exit_code == 0
+    again = run("--set", "train.epochs=3", "--changed")
+    assert again.exit_code == 0, again.output
+    assert "note: scores of scores-mini_val.json are those of mini_val again" in again.stderr
+    assert steps_of("scores.json") == {"4", "8", "12"}
+    assert (steps_of("scores-mini_val.json"), steps_of("scores-mini_train.json")) == (None, {"8"})
+    assert run("--set", "train.epochs=3", val="mini_train").exit_code == 0
+    assert steps_of("scores.json") == {"8", "12"}
+    assert (steps_of("scores-mini_val.json"), steps_of("scores-mini_train.json")) == ({"4", "8", "12"}, None)
+
+
+def test_the_best_network_of_another_split_is_not_that_of_this_one(run, tmp_path, monkeypatch):
+    """The best network on mini_train replaced that on mini_val, whose scores come back: the next one is the best."""
+    best = tmp_path / "run" / "best.safetensors"
+    trained = Checkpoint(best).progress
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    scores["4"]["quality"]["mean_ap"] = 0.9
+    (tmp_path / "run" / "scores.json").write_text(json.dumps(scores))
+    assert run(val="mini_train").exit_code == 0
+    assert run().exit_code == 0
+    assert Checkpoint(best).progress.step == 8
+    assert (
+        Checkpoint(best).progress.best
+        == json.loads((tmp_path / "run" / "scores.json").read_text())["8"]["quality"]["mean_ap"]
+    )
+    assert trained.step in (4, 8)
+
+
+def test_corrected_boxes_of_the_validation_put_earlier_scores_aside(made, run, tmp_path):
+    shutil.copytree(made / "root", tmp_path / "root")
+    dataset = NuScenes(tmp_path / "root")
+    trained = {token for tokens in read_budget(made / "budget.parquet").frames.values() for token in tokens}
+    resize_boxes(dataset, "mini_val", trained)
+    result = run("--data", tmp_path / "root")
+    assert result.exit_code == 0, result.output
+    assert "mini_val has other frames or boxes than before; earlier scores are kept in scores-mini_val.json" in (
+        result.stderr
+    )
+    before, after = (
+        json.loads((tmp_path / "run" / name).read_text()) for name in ("scores-mini_val.json", "scores.json")
+    )
+    assert (set(before), set(after)) == ({"4", "8"}, {"8"})
+    assert before["8"]["truth"] != after["8"]["truth"]
+    assert run("--data", tmp_path / "root").stderr.count("earlier scores") == 0
 
 
 class TestLonger:
@@ -147,8 +203,16 @@ class TestLonger:
         assert again.exit_code == 0, again.output
         assert "0 steps" in again.output
 
-    def test_fewer_epochs_than_are_done(self, run):
-        refused(run("--set", "train.epochs=1", "--changed"), "OUT001", "has done 8 steps, and 1 epoch are 4")
+    @pytest.mark.parametrize("more", [(), ("--dry-run",)])
+    def test_fewer_epochs_than_are_done(self, run, tmp_path, more):
+        """The refusal changes nothing: the command of the run still continues it."""
+        before = decides(tmp_path)
+        result = run("--set", "train.epochs=1", "--changed", *more)
+        refused(result, "OUT001", "has done 8 steps, and 1 epoch are 4", "set train.epochs to 2 or more")
+        assert decides(tmp_path) == before
+        again = run()
+        assert again.exit_code == 0, again.output
+        assert "0 steps" in again.output
 
     def test_another_rate(self, begun, tmp_path):
         refused(begun("--set", "train.learning_rate=0.0002"), "OUT001", "learning_rate: 0.002 -> 0.0002")

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 from click.testing import CliRunner  # noqa: E402
 from helpers.commands import refused, watch_lock  # noqa: E402
 from helpers.recipes import CENTER, tiny  # noqa: E402
-from helpers.training import make_labels, make_world  # noqa: E402
+from helpers.training import make_labels, make_world, resize_boxes  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training import experiment as experiment_module  # noqa: E402
@@ -305,6 +305,71 @@ def test_frames_that_could_not_be_read_in_the_other_world_are_tried_again(made, 
     assert experiment(made, *more).exit_code == 3
     sweep.write_bytes(whole)
     assert experiment(made, *more).exit_code == 0
+
+
+class TestWhatChangedSince:
+    """Finished runs are taken as they are only if their data are."""
+
+    @pytest.fixture
+    def again(self, made, tmp_path):
+        """A function that runs one setting, evaluated here and in another world with the same frames."""
+        for name in ("root", "other"):
+            shutil.copytree(made / "root", tmp_path / name)
+
+        def call(*more):
+            worlds = ("--data", tmp_path / "root", "--other", tmp_path / "other", "--other-split", "mini_val")
+            return experiment(made, *worlds, "--out", tmp_path / "runs", "--only", "1", *more)
+
+        result = call()
+        assert result.exit_code == 0, result.output
+        return call
+
+    def documents(self, folder):
+        (run,) = (path for path in (folder / "runs").iterdir() if path.is_dir())
+        (away,) = run.glob("away-*")
+        (own,) = json.loads((run / "scores.json").read_text()).values()
+        return own, json.loads(away.read_text())
+
+    def test_nothing(self, again, tmp_path):
+        before = self.documents(tmp_path)
+        again()
+        assert self.documents(tmp_path) == before
+        assert all(one["truth"] for one in before)
+
+    def test_boxes_of_the_validation_here(self, again, tmp_path):
+        own, away = self.documents(tmp_path)
+        resize_boxes(open_dataset(tmp_path / "root"), "mini_val")
+        result = again()
+        assert result.exit_code == 0, result.output
+        own_now, away_now = self.documents(tmp_path)
+        assert (own_now["truth"] != own["truth"], away_now) == (True, away)
+        assert "\n50% of the frames" in result.stdout
+
+    def test_boxes_of_the_other_world(self, again, tmp_path):
+        own, away = self.documents(tmp_path)
+        resize_boxes(open_dataset(tmp_path / "other"), "mini_val")
+        assert again().exit_code == 0
+        own_now, away_now = self.documents(tmp_path)
+        assert (own_now, away_now["truth"] != away["truth"]) == (own, True)
+
+    def test_boxes_that_were_trained_on(self, again, tmp_path):
+        resize_boxes(open_dataset(tmp_path / "root"), "mini_train")
+        refused(again(), "SCH005", "nothing can be trained", "SCH003", "are not the boxes in")
+
+    def test_a_frame_that_can_be_read_again(self, again, made, tmp_path):
+        """Frames that could not be read are tried in each call; the run stays a row if they still cannot."""
+        world = open_dataset(tmp_path / "root")
+        sweep = world.frame(world.frame_ids("mini_val")[0]).sweep.source.path
+        whole = sweep.read_bytes()
+        sweep.write_bytes(whole[:-3])
+        shutil.rmtree(tmp_path / "runs")
+        for _ in range(2):
+            result = again()
+            assert result.exit_code == 3, result.output
+            assert "\n50% of the frames" in result.stdout
+        sweep.write_bytes(whole)
+        assert again().exit_code == 0
+        assert self.documents(tmp_path)[0]["bad"] == {}
 
 
 @pytest.mark.parametrize("resample", ["none", "objects"])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 from pathlib import Path
 
@@ -255,6 +256,24 @@ class TestWeightsToStartFrom:
         assert fit("--init", trained, *more, val="").exit_code == 0
         assert fit(*more, val="").exit_code == 0
         assert fit("--init", tmp_path / "gone", *more, val="").exit_code == 0
-        other = tmp_path / "other.safetensors"
-        other.write_bytes(b"other")
-        refused(fit("--init", other, *more, val=""), "OUT001", "init: ")
+
+    def test_a_run_goes_on_although_they_were_trained_on(self, fit, made, trained, tmp_path):
+        """The same command, after the run that gave the weights went on: the folder holds other weights now."""
+        shutil.copytree(trained, tmp_path / "source")
+        more = ("--init", tmp_path / "source", "--set", "train.epochs=1")
+        first = fit(*more, val="")
+        assert first.exit_code == 0, first.output
+        began = json.loads((tmp_path / "run" / "fit.json").read_text())["init"]
+        weights = (tmp_path / "run" / "last.safetensors").read_bytes()
+        longer = fit("--out", tmp_path / "source", "--set", "train.epochs=2", "--changed", val="")
+        assert longer.exit_code == 0, longer.output
+        again = fit(*more, val="")
+        assert again.exit_code == 0, again.output
+        assert f"note: --init {tmp_path / 'source'} holds other weights than when this run began" in again.stderr
+        assert json.loads((tmp_path / "run" / "fit.json").read_text())["init"] == began
+        assert (tmp_path / "run" / "last.safetensors").read_bytes() == weights
+
+    def test_a_run_that_began_from_random_weights_is_another_one(self, fit, trained):
+        more = ("--set", "train.epochs=1")
+        assert fit(*more, val="").exit_code == 0
+        refused(fit("--init", trained, *more, val=""), "OUT001", "init: ")

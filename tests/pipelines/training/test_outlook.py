@@ -18,6 +18,7 @@ from helpers.training import CLASSES, make_budget, make_labels, make_world  # no
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training import outlook  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
+from pipelines.training.truth import read_truth  # noqa: E402
 from pointsam.base.errors import SchemaError, TrainingError  # noqa: E402
 from pointsam.datasets.kitti.objects import Kitti  # noqa: E402
 from pointsam.datasets.nuscenes.dataset import NuScenes  # noqa: E402
@@ -184,8 +185,12 @@ class TestFramesThatAreNotHere:
 
 
 class TestValidationFrames:
+    past_sweeps = 0
+
     def said(self, dataset):
-        return outlook.unscored(dataset, "mini_val", dataset.frame_ids("mini_val"), False, "another split")
+        points = PointsConfig(past_sweeps=self.past_sweeps)
+        frame_ids = dataset.frame_ids("mini_val")
+        return outlook.unscored(dataset, "mini_val", frame_ids, {}, points, "another split")
 
     def test_points_that_are_not_here(self, own):
         path = own.frame(own.frame_ids("mini_val")[0]).sweep.source.path
@@ -199,6 +204,49 @@ class TestValidationFrames:
             own.frame(frame_id).sweep.source.path.unlink()
         with pytest.raises(SchemaError, match=r"SCH005.*4 of 4 frames.*have no points"):
             self.said(own)
+
+    def test_one_without_boxes_and_the_others_without_points(self, tiny_kitti):
+        """No frame has both, although not all lack either."""
+        (tiny_kitti.root / "ImageSets").mkdir()
+        (tiny_kitti.root / "ImageSets" / "val.txt").write_text("000000\n000001\n")
+        tiny_kitti.path("label_2", "000000").unlink()
+        tiny_kitti.path("velodyne", "000001").unlink()
+        data = Kitti(tiny_kitti.root)
+        bare, _ = read_truth(data, data.frame_ids("val"))
+        assert list(bare) == ["000000"]
+        with pytest.raises(
+            SchemaError, match=r"SCH005.*2 of 2 frames.*no ground truth, or no points; 000000"
+        ) as caught:
+            outlook.unscored(data, "val", data.frame_ids("val"), bare, PointsConfig(), "another split")
+        assert caught.value.hint == "another split"
+
+    def test_some_sweeps_that_are_torn(self, own):
+        frame_id = own.frame_ids("mini_val")[1]
+        path = own.frame(frame_id).sweep.source.path
+        path.write_bytes(path.read_bytes()[:-3])
+        (told,) = self.said(own)
+        assert told.startswith("1 of 4 frames of the validation split 'mini_val' that were tried cannot be read; they")
+        assert f"; {frame_id}: [DAT006]" in told
+
+    def test_all_sweeps_are_torn(self, own):
+        for frame_id in own.frame_ids("mini_val"):
+            path = own.frame(frame_id).sweep.source.path
+            path.write_bytes(path.read_bytes()[:-3])
+        with pytest.raises(SchemaError, match=r"SCH005.*4 of 4 frames of the validation split 'mini_val'.*DAT006"):
+            self.said(own)
+
+    def test_past_sweeps_that_are_not_here(self, own):
+        """As on a machine with the samples of nuScenes, but without the folder sweeps/."""
+        self.past_sweeps = 2
+        assert self.said(own) == []
+        past = [sweep for frame_id in own.frame_ids("mini_val") for sweep in own.past_sweeps(frame_id, 2)]
+        keys = {own.frame(frame_id).sweep.source.path for frame_id in own.frame_ids("mini_val")}
+        for path in {sweep.source.path for sweep in past} - keys:
+            path.unlink()
+        with pytest.raises(SchemaError, match=r"SCH005.*3 of 4 frames.*cannot be read.*DAT004"):
+            self.said(own)
+        self.past_sweeps = 0
+        assert self.said(own) == []
 
     def test_all_are_there(self, world):
         assert self.said(world) == []

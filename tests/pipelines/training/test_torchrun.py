@@ -17,6 +17,7 @@ from helpers.training import make_budget, make_labels, make_world  # noqa: E402
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training import run_folder  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
+from pointsam.datasets.nuscenes.dataset import NuScenes  # noqa: E402
 from pointsam.detect.data.budget_file import write_budget  # noqa: E402
 
 
@@ -48,25 +49,62 @@ def _process(rank, port, arguments, queue):
     queue.put((result.exit_code, result.stdout, result.output))
 
 
+def in_two_processes(port, *arguments):
+    """Exit status, standard output and all output of `mixsup-train` in each of two processes.
+
+    Args:
+        port: a free port.
+        arguments: the arguments of both, or those of each.
+    """
+    context = torch.multiprocessing.get_context("fork")
+    queue = context.Queue()
+    workers = [
+        context.Process(target=_process, args=(rank, port, arguments[rank % len(arguments)], queue), daemon=True)
+        for rank in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        return [queue.get(timeout=120) for _ in workers]
+    finally:
+        for worker in workers:
+            worker.join(30)
+            worker.kill()
+
+
 def test_two_processes_train_and_one_writes(arguments, free_port, tmp_path, monkeypatch):
     """One cuts the paste bank, and the other reads it."""
     cut = run_folder.cut_bank
     monkeypatch.setattr(
         run_folder, "cut_bank", lambda *given: [(tmp_path / f"cut {os.environ['RANK']}").touch(), cut(*given)][1]
     )
-    context = torch.multiprocessing.get_context("fork")
-    queue = context.Queue()
-    workers = [
-        context.Process(target=_process, args=(rank, free_port, arguments, queue), daemon=True) for rank in range(2)
-    ]
-    for worker in workers:
-        worker.start()
-    done = [queue.get(timeout=120) for _ in workers]
-    for worker in workers:
-        worker.join(60)
+    done = in_two_processes(free_port, arguments)
     assert [code for code, *_ in done] == [0, 0], done
     require_one_run(tmp_path / "run", "".join(said for _, said, _ in done))
     assert [path.name for path in tmp_path.glob("cut *")] == ["cut 0"]
+
+
+def test_nodes_with_folders_of_their_own_do_not_go_on_from_other_states(arguments, free_port, tmp_path):
+    """Only the first process writes, so that the folder of the other one is empty when the run goes on."""
+    arguments = [*arguments, "--set", "train.batch_size=4"]
+    alone = CliRunner().invoke(main, arguments)
+    assert alone.exit_code == 0, alone.output
+    own = [*arguments, "--set", "train.epochs=2", "--changed", "--out"]
+    done = in_two_processes(free_port, [*own, str(tmp_path / "run")], [*own, str(tmp_path / "other")])
+    assert [code for code, *_ in done] == [2, 2], done
+    for *_, said in done:
+        assert "OUT001" in said
+        assert "step: 2 in process 0, 0 in process 1" in said
+        assert "on a disk that they share" in said
+
+
+def test_processes_with_other_frames_are_refused(arguments, free_port, tmp_path):
+    """A labelling run that is not the same on both nodes: one frame more is quarantined."""
+    world = NuScenes(tmp_path / "root")
+    make_labels(tmp_path / "less", world, failed=world.frame_ids()[:1])
+    done = in_two_processes(free_port, arguments, [*arguments, "--labels", str(tmp_path / "less")])
+    assert [code for code, *_ in done] == [2, 2], done
+    assert all("SCH004" in said and "have other samples: samples: " in said for *_, said in done), done
 
 
 @pytest.mark.heavy
