@@ -60,20 +60,22 @@ def write(tracking: Path, dest: Path) -> None:
         rows = {n: data.label_rows(f"{scene}_{stem}") for n, stem in stems.items()}
         if any(found is not None for found in rows.values()):
             lidar_SE3_rect = sequence.calibration.rect_SE3_lidar.inverse()
-            (drive / "tracklet_labels.xml").write_text(_tracklets(rows, lidar_SE3_rect))
+            (drive / "tracklet_labels.xml").write_text(_tracklets(rows, lidar_SE3_rect), encoding="utf-8")
         _calibration(day, sequence.calibrations.path(sequence.name))
 
 
 def _stamps(path: Path, stamps: Sequence[np.datetime64]) -> None:
-    path.write_text("".join(str(t).replace("T", " ") + "\n" for t in stamps))
+    path.write_text("".join(str(t).replace("T", " ") + "\n" for t in stamps), encoding="utf-8")
 
 
 def _oxts(folder: Path, stamps: Sequence[np.datetime64], known: Path | None) -> None:
     (folder / "data").mkdir(parents=True, exist_ok=True)
     _stamps(folder / "timestamps.txt", stamps)
-    lines = known.read_text().splitlines() if known else [_invented(0.1 * k) for k in range(len(stamps))]
+    lines = (
+        known.read_text(encoding="utf-8").splitlines() if known else [_invented(0.1 * k) for k in range(len(stamps))]
+    )
     for number, line in enumerate(lines):
-        (folder / "data" / f"{number:010d}.txt").write_text(line + "\n")
+        (folder / "data" / f"{number:010d}.txt").write_text(line + "\n", encoding="utf-8")
 
 
 def _invented(t_s: float) -> str:
@@ -112,9 +114,9 @@ def _calibration(day: Path, path: Path) -> None:
     }
     for name, text in files.items():
         text = "calib_time: 26-Sep-2011 00:00:00\n" + text
-        if (day / name).is_file() and (day / name).read_text() != text:
+        if (day / name).is_file() and (day / name).read_text(encoding="utf-8") != text:
             raise SystemExit(f"{path}: drives of one date have one calibration; write this sequence alone")
-        (day / name).write_text(text)
+        (day / name).write_text(text, encoding="utf-8")
 
 
 def _transform(words: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from pipelines.training.fit import fit  # noqa: E402
 from pipelines.training.predict import evaluate_run  # noqa: E402
 from pipelines.training.recipe_file import load_recipe  # noqa: E402
 from pipelines.training.request import FitRequest  # noqa: E402
+from pipelines.training.splits import split_frames  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
 from pointsam.detect.data.loader import Steps, cut_bank, training_loader  # noqa: E402
 from pointsam.detect.data.training_set import TrainingSet  # noqa: E402
@@ -174,7 +175,8 @@ def test_a_run_is_broken_off_continued_validated_and_evaluated(made, tmp_path, m
     assert fitted.steps == 4  # from the end of the first epoch
     on_cpu = fit(replace(request, out=tmp_path / "cpu", device="cpu"))
     assert on_cpu.score.document == fitted.score.document
-    again = evaluate_run(request.out, data.open(), "mini_val", "cuda", 0)
+    dataset = data.open()
+    again = evaluate_run(request.out, dataset, split_frames(dataset, "mini_val"), "cuda", 0)
     assert again.document == fitted.score.document
     longer = replace(request.recipe, train=replace(request.recipe.train, epochs=1))
     begun = fit(replace(request, recipe=longer, out=tmp_path / "begun", init=request.out, val=None))

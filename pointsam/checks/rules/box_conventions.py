@@ -19,6 +19,8 @@ _NEAR_M, _ROAD_M = 40.0, 0.3
 """How far from the LiDAR boxes are counted, and how far above their bottom: the road fills any box there."""
 _LEAST, _ENOUGH = 20, 300
 _MORE = 1.25
+_OF_A_BOX = 50
+"""A box counts at most so many points: a single box on a wall must not outweigh all others."""
 _LOW, _HIGH, _MOST = 0.25, 0.5, 0.7
 _STATED = ""
 
@@ -97,7 +99,7 @@ class _Conventions(Survey):
         xyz = xyz[(xyz * xyz).sum(axis=1) < _NEAR_M**2]
         self._boxes += len(boxes)
         for name, other in variants(boxes, probe.frame):
-            self._points[name] += int(count_points(xyz, _above_road(other)).sum())
+            self._points[name] += int(np.minimum(count_points(xyz, _above_road(other)), _OF_A_BOX).sum())
         low, high, over = (
             count_points(xyz, _slice(boxes, *part)) for part in ((0, _LOW), (_HIGH, 1.0), (1.0, 1.0 + _HIGH))
         )

@@ -19,10 +19,18 @@ def is_drive(folder: DataPath) -> bool:
 
 def drives_in(root: DataPath) -> list[str]:
     """Names of the drives in a root, sorted; "" if the root is a drive itself."""
-    if is_drive(root):
-        return [""]
-    names = [name for name in names_in(root)[:_MOST] if not name.startswith(".") and "." not in name[-5:]]
-    return [name for name in names if is_drive(root / name)]
+    return [""] if is_drive(root) else [name for name in _folders(root) if is_drive(root / name)]
+
+
+def _folders(root: DataPath) -> list[str]:
+    """Names in a root that may be folders of drives."""
+    return [name for name in names_in(root)[:_MOST] if not name.startswith(".") and "." not in name[-5:]]
+
+
+def _recognises(root: DataPath) -> bool:
+    """Whether a root is a drive, or holds drives and little else: a folder of many data sets may hold one of them."""
+    found = drives_in(root)
+    return found == [""] or 0 < len(_folders(root)) <= 2 * len(found)
 
 
 def _open(
@@ -36,7 +44,7 @@ def _open(
 DATASET = DatasetPlugin(
     NUSCENES,
     "images/CAMERA and clouds/LIDAR, in the root or in its folders",
-    lambda root: bool(drives_in(root)),
+    _recognises,
     _open,
     options=("lidar", "columns"),
 )

@@ -17,6 +17,7 @@ from helpers.folder_root import (
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import HasClouds, HasDevkitVersion, HasUnknownClasses
+from pointsam.datasets.folder import DATASET
 from pointsam.datasets.folder.dataset import Folder
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
@@ -312,3 +313,13 @@ def test_yaw_is_read_in_the_stated_unit(tmp_path):
     assert np.allclose(boxes.center_m, [[9, 2, 0]])
     assert boxes.size_lwh_m.tolist() == [[2, 1, 3]]
     assert boxes.token == (f"{START_US}/line-0",)
+
+
+def test_a_folder_of_many_data_sets_is_not_one_of_them(tmp_path):
+    for name in ("drive_a", "drive_b"):
+        for part in ("images", "clouds"):
+            (tmp_path / name / part).mkdir(parents=True)
+    assert DATASET.recognises(tmp_path)
+    for name in ("kitti", "nuscenes", "models"):
+        (tmp_path / name).mkdir()
+    assert not DATASET.recognises(tmp_path)

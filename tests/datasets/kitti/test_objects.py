@@ -177,8 +177,8 @@ def test_a_folder_that_is_missing_is_named_for_the_whole_set(tiny_kitti, part):
 def test_a_folder_of_other_clouds_says_what_it_holds(tiny_kitti):
     for number in ("000000", "000001"):
         path = tiny_kitti.path("velodyne", number)
-        path.rename(path.with_suffix(".las"))
-    with pytest.raises(DatasetError, match=r"DAT009.*zero frames \(the folder holds 2 \.las files\)"):
+        path.rename(path.with_suffix(".laz"))
+    with pytest.raises(DatasetError, match=r"DAT009.*zero frames \(the folder holds 2 \.laz files\)"):
         Kitti(tiny_kitti.root).frame_ids()
 
 

@@ -168,14 +168,17 @@ def test_images_of_another_size_than_their_camera_matrix_are_suspected(tiny_kitt
     assert "the principal point is at 100% of the width and 100% of the height" in result.output
 
 
-@pytest.mark.parametrize("name", ["000001.las", "000001.bin.gz"])
+@pytest.mark.parametrize("name", ["000001.laz", "000001.bin.gz"])
 def test_sweeps_of_a_kind_that_is_not_read_are_counted(tiny_kitti, name):
     path = tiny_kitti.root / "training" / "velodyne" / "000001.bin"
     path.rename(path.with_name(name))
     (path.parent / "timestamps.txt").write_text("0\n")
     result = label("check", tiny_kitti.root)
     assert "[missing-files]" in result.output
-    assert f"1 frame left out: sweeps are read from .bin, .pcd, .ply, .npy, not from {name}" in result.output
+    assert (
+        f"1 frame left out: sweeps are read from .bin, .pcd, .ply, .npy, .parquet, .las, not from {name}"
+        in result.output
+    )
 
 
 def test_millimetres_of_a_file_with_a_header_are_not_cured_by_columns(tiny_kitti):

@@ -16,8 +16,8 @@ from helpers.training import make_labels  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.budget import objects_of  # noqa: E402
-from pipelines.training.score import truth_of  # noqa: E402
 from pipelines.training.recipe_file import document_of  # noqa: E402
+from pipelines.training.score import truth_of  # noqa: E402
 from pointsam.datasets.nuscenes.dataset import NuScenes  # noqa: E402
 from pointsam.detect.data.cloud import read_cloud  # noqa: E402
 from pointsam.detect.data.sample import PointsConfig  # noqa: E402
