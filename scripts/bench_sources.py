@@ -19,7 +19,7 @@ import numpy as np
 from pointsam.base.document import document_bytes, parse_document
 from pointsam.base.errors import StoreError
 from pointsam.datasets.io import ImageFile, RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.store.document import ShardEntry, ShardStats
 from pointsam.store.sources import digests_of, require_unchanged
@@ -51,7 +51,7 @@ def link(target: Path, path: Path) -> Path:
 
 def frames(count: int, images: list[Path], sweeps: list[Path], place: Path) -> list[Frame]:
     """The frames of a set of hard links."""
-    camera = PinholeCamera(np.array([[1266.0, 0, 800], [0, 1266, 450], [0, 0, 1]]), 1600, 900)
+    camera = Camera(np.array([[1266.0, 0, 800], [0, 1266, 450], [0, 0, 1]]), 1600, 900)
     still = SE3.identity()
     for name in (*CAMERAS, "LIDAR_TOP"):
         (place / name).mkdir()

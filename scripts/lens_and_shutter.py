@@ -24,7 +24,7 @@ from pointsam.datasets.points import read_frame_points
 from pointsam.evaluate.agnostic import AgnosticAccumulator
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC
 from pointsam.evaluate.panoptic import PanopticAccumulator
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.projection import project
 from pointsam.stages.frame import frame_labels
 from pointsam.stages.recipes import RECIPES, with_overrides
@@ -34,7 +34,7 @@ def changed(frame, lens, rows):
     """The frame without the lenses, without the row times, or without both."""
 
     def plain(view):
-        camera = PinholeCamera(view.camera.K, view.camera.width_px, view.camera.height_px)
+        camera = Camera(view.camera.K, view.camera.width_px, view.camera.height_px)
         return replace(view, camera=camera if lens else view.camera, shutter=None if rows else view.shutter)
 
     return replace(frame, cameras=tuple(map(plain, frame.cameras)))

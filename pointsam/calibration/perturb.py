@@ -22,7 +22,7 @@ from pointsam.base.config import assign, parse
 from pointsam.base.errors import UnfitChangeError
 from pointsam.base.ranges import require
 from pointsam.base.seeding import generator
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.motion import moved, twist
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame
@@ -141,7 +141,7 @@ def _perturbed(frame: Frame, view: CameraView, noise: Noise) -> CameraView:
     )
 
 
-def _intrinsics(frame: Frame, view: CameraView, noise: Noise) -> PinholeCamera:
+def _intrinsics(frame: Frame, view: CameraView, noise: Noise) -> Camera:
     if not (noise.focal or noise.center_px):
         return view.camera
     K = np.array(view.camera.K)

@@ -23,7 +23,7 @@ from pointsam.datasets.kitti.files import COLUMNS, RING_GAP_RAD
 from pointsam.datasets.kitti.objects import CAMERA
 from pointsam.datasets.kitti.suffixes import IMAGES
 from pointsam.datasets.kitti.truth import VISIBILITY
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame
@@ -152,7 +152,7 @@ class KittiWriter:
         return next((view for view in frame.cameras if self.camera in (None, view.name)), None)
 
 
-def _calibration(camera: PinholeCamera, rect_SE3_lidar: SE3) -> str:
+def _calibration(camera: Camera, rect_SE3_lidar: SE3) -> str:
     """A calibration file whose rectified frame is that of the camera; other cameras are where it is."""
     projection = np.column_stack([camera.K, np.zeros(3)])
     mounting = np.column_stack([rect_SE3_lidar.rotation, rect_SE3_lidar.translation_m])
@@ -161,7 +161,7 @@ def _calibration(camera: PinholeCamera, rect_SE3_lidar: SE3) -> str:
     return "".join(f"{key}: {' '.join(map(repr, matrix.ravel().tolist()))}\n" for key, matrix in lines.items())
 
 
-def _label(box: SourceBox, rect_SE3_lidar: SE3, camera: PinholeCamera, known: bool) -> str:
+def _label(box: SourceBox, rect_SE3_lidar: SE3, camera: Camera, known: bool) -> str:
     """A row of a label file; the 2D box is that of the corners, and -1 where the object is not in the image."""
     pose = rect_SE3_lidar @ box.lidar_SE3_box
     length, width, height = box.size_lwh_m.tolist()
@@ -174,7 +174,7 @@ def _label(box: SourceBox, rect_SE3_lidar: SE3, camera: PinholeCamera, known: bo
     return f"{kind_of(box)} -1 {occluded} {' '.join(map(repr, values))}\n"
 
 
-def _box2d(corners_m: NDArray[np.float64], camera: PinholeCamera) -> tuple[float, float, float, float]:
+def _box2d(corners_m: NDArray[np.float64], camera: Camera) -> tuple[float, float, float, float]:
     """Left, top, right, bottom of the corners in front of the camera, clipped to the image."""
     uv, depth = camera.project(corners_m)
     seen = uv[(depth > 0) & np.isfinite(uv).all(axis=1)]

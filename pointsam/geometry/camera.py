@@ -23,7 +23,7 @@ _NAMES = {"brown": "k1, k2, p1, p2[, k3[, k4, k5, k6]]", "fisheye": "k1, k2, k3,
 
 
 @dataclass(frozen=True, eq=False)
-class PinholeCamera:
+class Camera:
     """Intrinsics of one camera: x right, y down, z forward; pixel (0,0) is the centre of the top left pixel.
 
     Args:

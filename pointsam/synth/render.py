@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.synth.lens import develop, meter
 from pointsam.synth.light import Weather
 from pointsam.synth.occlusion import STEP_PX, OpenSky
@@ -164,7 +164,7 @@ class _Picture:
         return edges
 
 
-def _depth_per_length(camera: PinholeCamera) -> F32 | np.float32:
+def _depth_per_length(camera: Camera) -> F32 | np.float32:
     """(H,W) depth of a hit at distance 1 in lengths of the ray of each pixel; 1 without a ray."""
     if camera.model is None:
         return np.float32(1)

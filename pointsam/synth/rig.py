@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pointsam.geometry.camera import LensModel, PinholeCamera
+from pointsam.geometry.camera import Camera, LensModel
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.mesh import rotation
 from pointsam.synth.sensors import AnyLidar, LidarModel, SolidStateLidar, beam_delay_s
@@ -31,7 +31,7 @@ class MountedCamera:
     """
 
     name: str
-    camera: PinholeCamera
+    camera: Camera
     ego_SE3_cam: SE3
     delay_us: int
     shutter: RollingShutter | None = None
@@ -154,7 +154,7 @@ def rig(name: str = "nuscenes", scale: float = 1.0) -> Rig:
         K = np.array([[focal_px * scale, 0, cx], [0, focal_px * scale, cy], [0, 0, 1]])
         size_px = round(optics.width_px * scale), round(optics.height_px * scale)
         model, coefficients = optics.lenses.get(channel, ("brown", ()))
-        camera = PinholeCamera(K, *size_px, coefficients, model)
+        camera = Camera(K, *size_px, coefficients, model)
         upright = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # camera axes in the vehicle frame
         pose = SE3(rotation(np.radians(yaw_deg)) @ upright, np.array(position))
         axis_lidar = lidar.ego_SE3_lidar.rotation.T @ pose.rotation[:, 2]

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.mesh import rotation
 from pointsam.synth.motion import Track, turns
@@ -60,7 +60,7 @@ class Shot:
     t_s: float
 
     @property
-    def camera(self) -> PinholeCamera:
+    def camera(self) -> Camera:
         """The intrinsics."""
         return self.mounted.camera
 
@@ -134,7 +134,7 @@ class Shot:
         return (self._still.rotation @ np.linalg.inv(self.camera.K)).astype(np.float32)
 
 
-def rays_cam(camera: PinholeCamera, u_px: NDArray[np.generic], v_px: NDArray[np.generic]) -> Floats:
+def rays_cam(camera: Camera, u_px: NDArray[np.generic], v_px: NDArray[np.generic]) -> Floats:
     """(N,3) directions of the rays through (N,) columns and rows, in the camera frame.
 
     They have z = 1 if the lens does not distort. Otherwise they are unit vectors, exact for whole pixels and linear
@@ -158,7 +158,7 @@ def rays_cam(camera: PinholeCamera, u_px: NDArray[np.generic], v_px: NDArray[np.
 
 
 @lru_cache(maxsize=_TABLES_KEPT)
-def _table(camera: PinholeCamera) -> F32:
+def _table(camera: Camera) -> F32:
     """(H+2,W+2,3) rays of all pixels and of one pixel more on each side. Inverting a lens takes seconds per image."""
     v, u = np.mgrid[-1 : camera.height_px + 1, -1 : camera.width_px + 1]
     rays = camera.rays(np.column_stack([u.ravel(), v.ravel()]))

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.annotate import REACH_M
 from pointsam.synth.raycast import MISS, SCENES_KEPT, RayScene
@@ -63,7 +63,7 @@ class Silhouettes:
     def _hit(
         self,
         thing: Thing,
-        camera: PinholeCamera,
+        camera: Camera,
         world_SE3_cam: SE3,
         t_s: float,
         u_px: NDArray[np.int64],

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types.validation import check_row, check_shapes
 
@@ -118,7 +118,7 @@ class RollingShutter:
     last_s: float
     axis: Literal["rows", "columns"] = "rows"
 
-    def time_s(self, uv_px: NDArray[np.float64], camera: PinholeCamera) -> NDArray[np.float64]:
+    def time_s(self, uv_px: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
         """(N,) exposure time of (N,2) pixels, seconds from `t_us`; pixels outside the image count as its border."""
         at, count = (uv_px[:, 1], camera.height_px) if self.axis == "rows" else (uv_px[:, 0], camera.width_px)
         fraction: NDArray[np.float64] = np.clip(at / max(count - 1, 1), 0.0, 1.0)
@@ -146,7 +146,7 @@ class CameraView:
     name: str
     source: ImageSource
     t_us: int
-    camera: PinholeCamera
+    camera: Camera
     ego_SE3_cam: SE3
     world_SE3_ego: SE3
     shutter: RollingShutter | None = None

@@ -24,12 +24,12 @@ from pointsam.calibration.perturb import Noise, perturb
 from pointsam.calibration.silhouettes import MARGIN_PX, CameraObservations, observe, silhouettes
 from pointsam.calibration.solve import Solution
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, FramePoints, InstanceMap, Sweep
 
-CAMERA = PinholeCamera(np.array([[500.0, 0, 400], [0, 500, 225], [0, 0, 1]]), 800, 450)
+CAMERA = Camera(np.array([[500.0, 0, 400], [0, 500, 225], [0, 0, 1]]), 800, 450)
 AHEAD = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], dtype=float)  # columns: the camera's x, y, z in the vehicle
 LIDAR_M = 1.8
 
@@ -293,7 +293,7 @@ def test_the_uncertainty_of_a_camera_is_that_of_directions_at_20_m():
 
 def test_the_points_of_an_uncertainty_are_those_that_the_lens_shows():
     for lens, count in (((0.1, 0, 0, 0), 45), ((-0.6, 0, 0, 0), 21)):  # the second ends at 37 degrees, within the image
-        camera = PinholeCamera(CAMERA.K, 800, 450, lens)
+        camera = Camera(CAMERA.K, 800, 450, lens)
         xyz = points_at_20_m(CameraView("cam", ImageFile(Path()), 0, camera, SE3.identity(), SE3.identity()))
         assert len(xyz) == count
         np.testing.assert_allclose(np.linalg.norm(xyz, axis=1), 20)

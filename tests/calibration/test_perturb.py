@@ -10,12 +10,12 @@ from scipy.spatial.transform import Rotation
 from pointsam.base.errors import CalibrationError, SchemaError
 from pointsam.calibration.perturb import CLEAN, Noise, perturb
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
 
-CAMERA = PinholeCamera(np.array([[1000.0, 0, 800], [0, 1000, 450], [0, 0, 1]]), 1600, 900)
+CAMERA = Camera(np.array([[1000.0, 0, 800], [0, 1000, 450], [0, 0, 1]]), 1600, 900)
 SPEED_MPS, TURN_RADPS = 8.0, 0.2
 
 

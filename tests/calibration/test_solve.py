@@ -13,11 +13,11 @@ from pointsam.calibration.estimate import rig_result
 from pointsam.calibration.silhouettes import CameraObservations, silhouette_points, silhouettes
 from pointsam.calibration.solve import PRIOR_ROTATION_RAD, PRIOR_TRANSLATION_M, solve
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
 
-CAMERA = PinholeCamera(np.array([[500.0, 0, 400], [0, 500, 225], [0, 0, 1]]), 800, 450)
+CAMERA = Camera(np.array([[500.0, 0, 400], [0, 500, 225], [0, 0, 1]]), 800, 450)
 AHEAD = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], dtype=float)  # columns: the camera's x, y, z in the vehicle
 TRUE = CameraView("cam", ImageFile(Path()), 0, CAMERA, SE3(AHEAD, [0.5, 0.0, 1.5]), SE3.identity())
 NARROW_PX = 3.0

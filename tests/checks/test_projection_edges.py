@@ -10,13 +10,13 @@ from scipy.spatial.transform import Rotation
 
 from pointsam.checks.base import Probe
 from pointsam.checks.rules.projection_edges import RULE, edge_points
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
 
 WIDTH, HEIGHT = 640, 360
-CAMERA = PinholeCamera(np.array([[800.0, 0, 320], [0, 800, 180], [0, 0, 1]]), WIDTH, HEIGHT)
+CAMERA = Camera(np.array([[800.0, 0, 320], [0, 800, 180], [0, 0, 1]]), WIDTH, HEIGHT)
 FORWARD = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 
 

@@ -11,12 +11,12 @@ from scipy.spatial.transform import Rotation
 from pointsam.checks.base import Probe
 from pointsam.checks.rules import RULES
 from pointsam.datasets.io import RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
 
 FORWARD = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])
-CAMERA = PinholeCamera(np.array([[200.0, 0, 160], [0, 200, 90], [0, 0, 1]]), 320, 180)
+CAMERA = Camera(np.array([[200.0, 0, 160], [0, 200, 90], [0, 0, 1]]), 320, 180)
 COLUMNS = ("x", "y", "z", "intensity", "ring")
 
 
@@ -293,7 +293,7 @@ def test_an_image_of_another_size(scene):
 def test_a_lens_that_does_not_exist(scene, place, value, words):
     K = CAMERA.K.copy()
     K[place] = value
-    scene[0] = with_view(scene[0], camera=PinholeCamera(K, 320, 180))
+    scene[0] = with_view(scene[0], camera=Camera(K, 320, 180))
     assert any(rule == "camera-intrinsics" and where == "FRONT" and words in what for rule, where, what in found(scene))
 
 

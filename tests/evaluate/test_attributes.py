@@ -9,7 +9,7 @@ import pytest
 from pointsam.datasets.io import ImageFile, RawPoints
 from pointsam.evaluate.attributes import dimensions, members_of
 from pointsam.evaluate.overlap import overlaps
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import Boxes, CameraView, Frame, FramePoints, PointLabels, PointTruth, Sweep
@@ -21,7 +21,7 @@ TURNED = np.diag([-1.0, -1.0, 1.0])
 
 def frame(forward=FORWARD, backward=TURNED @ FORWARD):
     here = SE3.identity()
-    camera = PinholeCamera(np.array([[50.0, 0, 50], [0, 50.0, 50], [0, 0, 1]]), 100, 100)
+    camera = Camera(np.array([[50.0, 0, 50], [0, 50.0, 50], [0, 0, 1]]), 100, 100)
     views = [
         CameraView(name, ImageFile(Path("a.jpg")), 0, camera, SE3(rotation, np.zeros(3)), here)
         for name, rotation in (("BACK", backward), ("FRONT", forward))

@@ -19,7 +19,7 @@ from pointsam.export.detection import mmdet3d, mmdet3d_info, mmdet3d_split, open
 from pointsam.export.lidarseg import lidarseg
 from pointsam.export.semantickitti import CLASSES, semantickitti
 from pointsam.geometry.boxes import box_members, corners
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED
@@ -165,7 +165,7 @@ def test_a_frame_without_clusters_is_written_empty():
 def test_kitti_boxes_in_the_image_are_as_the_lens_shows_them():
     pixels = []
     for lens in ({}, {"distortion": (-0.2, 0.02, 0.0, 0.0)}, {"distortion": (0.0,) * 4, "lens": "fisheye"}):
-        camera = PinholeCamera(np.array([[700.0, 0, 600], [0, 700, 300], [0, 0, 1]]), 1200, 600, **lens)
+        camera = Camera(np.array([[700.0, 0, 600], [0, 700, 300], [0, 0, 1]]), 1200, 600, **lens)
         still = SE3.identity()
         ahead = SE3(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
         view = CameraView("image_2", ImageFile(Path("0.png")), 0, camera, ahead, still)

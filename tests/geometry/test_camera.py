@@ -6,7 +6,7 @@ import pytest
 from matplotlib.path import Path
 
 from pointsam.base.errors import CalibrationError
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 
 K = np.array([[1266.4, 0, 816.3], [0, 1266.4, 491.5], [0, 0, 1]])
 BARREL = (-0.35, 0.15, 0.001, -0.0005, -0.02)
@@ -57,21 +57,21 @@ def fan(camera, count, beyond=1.05, seed=0):
 
 
 def test_pixels_are_focal_length_times_slope_plus_centre():
-    camera = PinholeCamera(np.array([[100.0, 2, 50], [0, 200, 40], [0, 0, 1]]), 100, 80)
+    camera = Camera(np.array([[100.0, 2, 50], [0, 200, 40], [0, 0, 1]]), 100, 80)
     uv, depth = camera.project(np.array([[1.0, 2, 4]]))
     assert uv.tolist() == [[25 + 1 + 50, 100 + 40]]
     assert depth.tolist() == [4]
 
 
 def test_a_point_not_in_front_has_a_depth_and_no_pixel():
-    uv, depth = PinholeCamera(K, 1600, 900).project(np.array([[1.0, 1, 0], [1, 1, -5]], dtype=np.float32))
+    uv, depth = Camera(K, 1600, 900).project(np.array([[1.0, 1, 0], [1, 1, -5]], dtype=np.float32))
     assert np.isnan(uv).all()
     assert depth.tolist() == [0, -5]
 
 
 @each_lens
 def test_pixels_are_those_of_the_equations(lens, distortion):
-    camera = PinholeCamera(K, 1600, 900, distortion, lens)
+    camera = Camera(K, 1600, 900, distortion, lens)
     xyz = 7 * fan(camera, 400)
     uv, _ = camera.project(xyz)
     kept = np.isfinite(uv[:, 0])
@@ -82,7 +82,7 @@ def test_pixels_are_those_of_the_equations(lens, distortion):
 @each_lens
 def test_lenses_are_opencvs(lens, distortion):
     cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
-    camera = PinholeCamera(K, 1600, 900, distortion, lens)
+    camera = Camera(K, 1600, 900, distortion, lens)
     xyz = 7 * fan(camera, 500)
     uv, _ = camera.project(xyz)
     kept = np.isfinite(uv[:, 0])
@@ -96,7 +96,7 @@ def test_lenses_are_opencvs(lens, distortion):
 
 @each_lens
 def test_rays_are_the_inverse_of_pixels(lens, distortion):
-    camera = PinholeCamera(K, 1600, 900, distortion, lens)
+    camera = Camera(K, 1600, 900, distortion, lens)
     rays = fan(camera, 20_000)
     uv, _ = camera.project(rays)
     kept = np.isfinite(uv[:, 0])
@@ -111,7 +111,7 @@ def test_rays_are_the_inverse_of_pixels(lens, distortion):
 @each_lens
 def test_pixels_of_rays_are_the_pixels_and_all_others_have_no_ray(lens, distortion):
     """Over an area four times as wide as the image: a pixel that comes back has a ray, and no other has one."""
-    camera = PinholeCamera(K, 1600, 900, distortion, lens)
+    camera = Camera(K, 1600, 900, distortion, lens)
     u, v = np.meshgrid(np.linspace(-2400, 4000, 65), np.linspace(-1350, 2250, 47))
     uv = np.column_stack([u.ravel(), v.ravel()])
     rays = camera.rays(uv)
@@ -134,7 +134,7 @@ def test_pixels_of_rays_are_the_pixels_and_all_others_have_no_ray(lens, distorti
 @pytest.mark.parametrize(("lens", "distortion"), [LENSES[1], LENSES[2], LENSES[3], LENSES[9]])
 def test_rays_are_opencvs(lens, distortion):
     cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
-    camera = PinholeCamera(K, 1600, 900, distortion, lens)
+    camera = Camera(K, 1600, 900, distortion, lens)
     u, v = np.meshgrid(np.linspace(0, 1599, 17), np.linspace(0, 899, 11))
     uv = np.column_stack([u.ravel(), v.ravel()])
     exact = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 500, 1e-15)
@@ -147,7 +147,7 @@ def test_rays_are_opencvs(lens, distortion):
 
 
 def test_a_skewed_matrix_and_a_place_without_a_pixel():
-    camera = PinholeCamera(np.array([[100.0, 2, 50], [0, 200, 40], [0, 0, 1]]), 100, 80, (0.1, 0, 0.01, 0))
+    camera = Camera(np.array([[100.0, 2, 50], [0, 200, 40], [0, 0, 1]]), 100, 80, (0.1, 0, 0.01, 0))
     rays = np.array([[0.1, 0.2, 1], [-0.3, 0.1, 1], [0, 0, 1]])
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
     np.testing.assert_allclose(camera.rays(camera.project(rays)[0]), rays, atol=1e-12)
@@ -156,7 +156,7 @@ def test_a_skewed_matrix_and_a_place_without_a_pixel():
 
 
 def test_a_wide_fisheye_sees_to_the_side_and_not_behind():
-    camera = PinholeCamera(K, 1600, 900, (0.0,) * 4, "fisheye")
+    camera = Camera(K, 1600, 900, (0.0,) * 4, "fisheye")
     uv, _ = camera.project(np.array([[1.0, 0, 1e-6], [1, 0, 0], [1, 0, -1e-6]]))
     assert uv[0, 0] == pytest.approx(816.3 + 1266.4 * np.pi / 2, abs=0.01)
     assert np.isnan(uv[1:]).all()
@@ -165,7 +165,7 @@ def test_a_wide_fisheye_sees_to_the_side_and_not_behind():
 
 def test_tangential_terms_fold_a_lens_before_its_radius_turns():
     """Within the limit of the radius alone, 1 here, two slopes would share a place."""
-    camera = PinholeCamera(K, 1600, 900, (-1 / 3, 0, 0, 0.02))
+    camera = Camera(K, 1600, 900, (-1 / 3, 0, 0, 0.02))
     assert camera.model.limit < 0.95
     along = np.linspace(-1, 1, 2001)
     (uv,) = (camera.project(np.column_stack([along, np.zeros(2001), np.ones(2001)]))[0],)
@@ -177,7 +177,7 @@ def test_tangential_terms_fold_a_lens_before_its_radius_turns():
 
 def test_a_rational_lens_ends_at_its_pole():
     """1 / (1 - r r / 4): everything lies within slope 2."""
-    camera = PinholeCamera(K, 1600, 900, (0, 0, 0, 0, 0, -0.25, 0, 0))
+    camera = Camera(K, 1600, 900, (0, 0, 0, 0, 0, -0.25, 0, 0))
     uv, _ = camera.project(np.array([[1.999, 0, 1], [2.001, 0, 1]]))
     assert np.isnan(uv[:, 0]).tolist() == [False, True]
     rays = camera.rays(np.array([[5000.0, 491.5], [1e9, 491.5]]))
@@ -186,13 +186,13 @@ def test_a_rational_lens_ends_at_its_pole():
 
 def test_zero_distortion_is_no_distortion():
     xyz = np.random.default_rng(3).uniform([-9, -9, 1], [9, 9, 40], (50, 3))
-    plain, _ = PinholeCamera(K, 1600, 900).project(xyz)
-    np.testing.assert_allclose(PinholeCamera(K, 1600, 900, (0.0,) * 5).project(xyz)[0], plain)
+    plain, _ = Camera(K, 1600, 900).project(xyz)
+    np.testing.assert_allclose(Camera(K, 1600, 900, (0.0,) * 5).project(xyz)[0], plain)
 
 
 def test_rays_beyond_the_lens_model_do_not_fold_back_into_the_image():
     """With k1 = -1/2, k2 = 1/10 the image radius grows up to slope 1, shrinks up to sqrt(2) and grows again."""
-    camera = PinholeCamera(K, 1600, 900, (-0.5, 0.1, 0, 0))
+    camera = Camera(K, 1600, 900, (-0.5, 0.1, 0, 0))
     uv, _ = camera.project(np.array([[0.99, 0, 1], [1.01, 0, 1], [1.6, 0, 1]]))
     assert np.isnan(uv[:, 0]).tolist() == [False, True, True]
 
@@ -208,13 +208,13 @@ def test_rays_beyond_the_lens_model_do_not_fold_back_into_the_image():
     ],
 )
 def test_the_lens_model_ends_where_the_image_radius_turns(distortion, slope):
-    uv, _ = PinholeCamera(K, 1600, 900, distortion).project(np.array([[0, 0.99 * slope, 1], [0, 1.01 * slope, 1]]))
+    uv, _ = Camera(K, 1600, 900, distortion).project(np.array([[0, 0.99 * slope, 1], [0, 1.01 * slope, 1]]))
     assert np.isnan(uv[:, 0]).tolist() == [False, True]
 
 
 @pytest.mark.parametrize("distortion", [(0.1, 0.1, 0, 0), (-0.3, 0.1, 0, 0)])
 def test_a_lens_model_whose_radius_never_turns_has_no_end(distortion):
-    uv, _ = PinholeCamera(K, 1600, 900, distortion).project(np.array([[30.0, 20, 1]]))
+    uv, _ = Camera(K, 1600, 900, distortion).project(np.array([[30.0, 20, 1]]))
     assert np.isfinite(uv).all()
 
 
@@ -233,14 +233,14 @@ def test_a_lens_model_whose_radius_never_turns_has_no_end(distortion):
 )
 def test_a_matrix_of_no_camera_is_CAL002(bad):
     with pytest.raises(CalibrationError) as raised:
-        PinholeCamera(bad, 1600, 900)
+        Camera(bad, 1600, 900)
     assert raised.value.code == "CAL002"
 
 
 @pytest.mark.parametrize("size", [(0, 900), (1600, 0), (-1, 900)])
 def test_an_empty_image_is_CAL002(size):
     with pytest.raises(CalibrationError) as raised:
-        PinholeCamera(K, *size)
+        Camera(K, *size)
     assert raised.value.code == "CAL002"
 
 
@@ -257,9 +257,9 @@ def test_an_empty_image_is_CAL002(size):
 )
 def test_coefficients_that_a_lens_model_lacks_are_CAL002(lens, distortion, says):
     with pytest.raises(CalibrationError, match=re.escape(says)) as raised:
-        PinholeCamera(K, 1600, 900, distortion, lens)
+        Camera(K, 1600, 900, distortion, lens)
     assert raised.value.code == "CAL002"
 
 
 def test_the_smallest_camera_is_one():
-    assert PinholeCamera(np.diag([0.1, 0.1, 1.0]), 1, 1).project(np.array([[0.0, 0, 1]]))[0].tolist() == [[0, 0]]
+    assert Camera(np.diag([0.1, 0.1, 1.0]), 1, 1).project(np.array([[0.0, 0, 1]]))[0].tolist() == [[0, 0]]

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from pointsam.base.errors import CalibrationError
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry import motion, projection
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.projection import cam_SE3_lidar, key_SE3_sweep
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, RollingShutter, Sweep
 
 CAM_FROM_EGO_AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # x right = -y left, y down = -z up, z = x
 BARREL = (-0.1, 0.02, 0.001, -0.001)
-CAMERA = PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), width_px=100, height_px=80)
+CAMERA = Camera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), width_px=100, height_px=80)
 
 
 def yaw(angle):
@@ -117,7 +117,7 @@ def test_the_key_sweep_is_its_own_neighbour():
 
 def rolling(shutter, camera=None, speed_mps=20.0, turn_rad_s=0.0):
     """A frame whose vehicle moves along x from the pose 0.1 s before; its camera exposes at the sweep's time."""
-    camera = camera or PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), 101, 81)
+    camera = camera or Camera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), 101, 81)
     eye = replace(view(camera=camera), shutter=shutter)
     rate = np.zeros((4, 4))
     rate[0, 1], rate[1, 0], rate[0, 3] = -turn_rad_s, turn_rad_s, speed_mps
@@ -155,7 +155,7 @@ def test_rows_see_a_turning_vehicle_and_a_lens(shutter, lens, distortion):
     """Slow twin: for each point, the root of (time of its row, seen at a time) - (that time), by bisection."""
     from scipy.optimize import brentq
 
-    camera = PinholeCamera(CAMERA.K, 100, 80, distortion, lens)
+    camera = Camera(CAMERA.K, 100, 80, distortion, lens)
     frame, eye = rolling(shutter, camera, turn_rad_s=0.6)
     rng = np.random.default_rng(0)
     xyz = np.column_stack([rng.uniform(4, 30, 40), rng.uniform(-2, 2, 40), rng.uniform(-2, 2, 40)])
@@ -231,7 +231,7 @@ def test_projection_is_the_devkits_on_every_point(devkit, devkit_sweep, devkit_c
     depth = cloud.points[2]
     inside = (depth > 1) & (uv > 1).all(axis=1) & (uv[:, 0] < record["width"] - 1) & (uv[:, 1] < record["height"] - 1)
 
-    camera = PinholeCamera(np.array(mount["camera_intrinsic"]), record["width"], record["height"])
+    camera = Camera(np.array(mount["camera_intrinsic"]), record["width"], record["height"])
     ours = project(
         xyz,
         devkit_sweep,

@@ -5,7 +5,7 @@ import pytest
 
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry.boxes import points_in_boxes
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.geometry.visibility import VisibilityConfig, occluded, parallax
@@ -13,13 +13,13 @@ from pointsam.types import CameraView, Frame, FramePoints, Sweep
 
 LIDAR_HEIGHT_M = 1.8
 AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # cam_R_ego
-CAMERA = PinholeCamera(np.array([[700.0, 0, 600], [0, 700, 300], [0, 0, 1]]), 1200, 600)
+CAMERA = Camera(np.array([[700.0, 0, 600], [0, 700, 300], [0, 0, 1]]), 1200, 600)
 
 
 LENSES = [
     CAMERA,
-    PinholeCamera(CAMERA.K, 1200, 600, (-0.25, 0.05, 0.001, -0.002)),
-    PinholeCamera(CAMERA.K, 1200, 600, (0.02, -0.01, 0, 0), "fisheye"),
+    Camera(CAMERA.K, 1200, 600, (-0.25, 0.05, 0.001, -0.002)),
+    Camera(CAMERA.K, 1200, 600, (0.02, -0.01, 0, 0), "fisheye"),
 ]
 each_lens = pytest.mark.parametrize("camera", LENSES, ids=["pinhole", "barrel", "fisheye"])
 
@@ -196,7 +196,7 @@ def test_points_shift_across_the_image_as_the_lens_shows_it(camera):
 
 
 def test_what_the_lens_would_not_show_from_the_lidar_shifts_from_the_end_of_its_model():
-    camera = PinholeCamera(CAMERA.K, 1200, 600, (-1 / 3, 0, 0, 0))  # ends at slope 1, 2/3 of a focal length
+    camera = Camera(CAMERA.K, 1200, 600, (-1 / 3, 0, 0, 0))  # ends at slope 1, 2/3 of a focal length
     frame, view = rig((-5, 0, LIDAR_HEIGHT_M), camera)
     (shift,) = parallax(FramePoints.of(np.array([[1.0, 3, 0]])), frame, view)
     np.testing.assert_allclose(shift, [700 * (-0.5 * (1 - 0.25 / 3) + 2 / 3), 0], atol=1e-6)

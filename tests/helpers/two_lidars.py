@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
 
@@ -25,7 +25,7 @@ MOUNTS = (
     SE3(Rotation.from_euler("zyx", [40, 5, -3], degrees=True).as_matrix(), [1.2, -0.7, 1.1]),
 )
 TIMES_US = (1_000_000, 1_040_000)
-CAMERA = PinholeCamera(np.array([[120.0, 0, 80], [0, 118, 60], [0, 0, 1]]), 160, 120, (-0.2, 0.05, 0.001, -0.002, 0.0))
+CAMERA = Camera(np.array([[120.0, 0, 80], [0, 118, 60], [0, 0, 1]]), 160, 120, (-0.2, 0.05, 0.001, -0.002, 0.0))
 CAMERA_MOUNT = SE3(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), [0.6, 0.3, 1.5])
 COLUMNS = ("x", "y", "z", "intensity")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pointsam import rle
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import NUSCENES
@@ -24,7 +24,7 @@ OBJECTS = (
 
 ROOF, FRONT = SE3(np.eye(3), [0.9, 0.0, 1.8]), SE3(np.eye(3), [3.4, 0.2, 0.7])
 WIDTH_PX, HEIGHT_PX = 640, 320
-CAMERA = PinholeCamera(np.array([[320.0, 0, 320], [0, 320, 160], [0, 0, 1]]), WIDTH_PX, HEIGHT_PX)
+CAMERA = Camera(np.array([[320.0, 0, 320], [0, 320, 160], [0, 0, 1]]), WIDTH_PX, HEIGHT_PX)
 VIEW = CameraView(
     "front", None, 0, CAMERA, SE3(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), [1.7, 0, 1.5]), SE3.identity()
 )

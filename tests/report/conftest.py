@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Boxes, CameraView, Frame, PointLabels, Sweep
 
@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 800, 450
 @pytest.fixture
 def make_frame():
     def make(camera_names):
-        camera = PinholeCamera(np.array([[400.0, 0, 399.5], [0, 400, 224.5], [0, 0, 1]]), WIDTH, HEIGHT)
+        camera = Camera(np.array([[400.0, 0, 399.5], [0, 400, 224.5], [0, 0, 1]]), WIDTH, HEIGHT)
         views = tuple(
             CameraView(name, ImageFile(Path("none.jpg")), 0, camera, SE3(EGO_R_CAM, np.zeros(3)), SE3.identity())
             for name in camera_names

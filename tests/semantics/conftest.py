@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
 
@@ -15,7 +15,7 @@ from pointsam.types import CameraView, Frame, Sweep
 def view_of():
     def make(height_px, width_px, camera="CAM_FRONT", image="drive_0001.jpg"):
         still = SE3(np.eye(3), np.zeros(3))
-        pinhole = PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]]), width_px, height_px)
+        pinhole = Camera(np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]]), width_px, height_px)
         return CameraView(camera, ImageFile(Path("images") / image), 0, pinhole, still, still)
 
     return make

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
 
@@ -18,7 +18,7 @@ def one_camera_frame():
     """64 x 48 px, focal length 50 px; the previous sweep was taken 2 m farther back."""
     here = SE3.identity()
     behind = SE3(np.eye(3), np.array([-2.0, 0.0, 0.0]))
-    camera = PinholeCamera(np.array([[50.0, 0, 32], [0, 50.0, 24], [0, 0, 1]]), 64, 48)
+    camera = Camera(np.array([[50.0, 0, 32], [0, 50.0, 24], [0, 0, 1]]), 64, 48)
     view = CameraView("CAM", ImageFile(Path("cam.jpg")), 0, camera, SE3(LIDAR_R_CAM, np.zeros(3)), here)
     sweep = Sweep(RawPoints(Path("key.bin"), XYZ), 0, here, here)
     before = Sweep(RawPoints(Path("before.bin"), XYZ), -50_000, here, behind)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pointsam.base.errors import SchemaError
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.synth.light import WEATHERS, PointLight, draw_weather, sky_rgb
 from pointsam.synth.material import Material
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("open3d")
 GREY = Material((0.3, 0.3, 0.3))
 FORWARD = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], float)  # the camera looks along x
 DOWN = np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1]], float)  # to the ground, x of the world up in the picture
-CAMERA = PinholeCamera(np.array([[100, 0, 79.5], [0, 100, 59.5], [0, 0, 1]]), 160, 120)
+CAMERA = Camera(np.array([[100, 0, 79.5], [0, 100, 59.5], [0, 0, 1]]), 160, 120)
 EYE = SE3(FORWARD, (0, 0, 1.5))
 AT_REST = Track(Road(0.0, 400.0, 0.0, 0.0), 0.0, 0.0)
 
@@ -78,7 +78,7 @@ def test_depth_is_that_of_the_plane():
 
 
 def test_a_distorted_camera_sees_points_where_it_projects_them():
-    camera = PinholeCamera(CAMERA.K, 160, 120, (-0.2, 0.05, 0.001, -0.002))
+    camera = Camera(CAMERA.K, 160, 120, (-0.2, 0.05, 0.001, -0.002))
     thing, pose = standing((0.5, 0.5, 0.5), 3, 1.2)
     photo = take(world((thing, pose)), camera=camera)
     uv, _ = camera.project(EYE.inverse().apply(pose.apply(thing.vertices_m)))

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.synth.exposure import Studio
 from pointsam.synth.lidar import Lidar
 from pointsam.synth.motion import Road, Speed, Track
@@ -131,7 +131,7 @@ def test_returns_fall_on_their_object_with_the_model_and_beside_it_without(
     ray = xyz - shot.eye_m
     length = np.linalg.norm(ray, axis=1)
     free = studio._static.scene.cast(shot.eye_m, ray / length[:, None]).distance > length - 0.15
-    plain = replace(mounted, camera=PinholeCamera(mounted.camera.K, width, height), shutter=None)
+    plain = replace(mounted, camera=Camera(mounted.camera.K, width, height), shutter=None)
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(ids, 1, "edge"), (3, 3))
     plane = (windows == ids[:, :, None, None]).all(axis=(2, 3))  # not at an outline, where rounding decides
     (u, v), (u_plain, v_plain) = (np.rint(as_seen(s, xyz)).T for s in (shot, replace(shot, mounted=plain)))

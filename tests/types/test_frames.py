@@ -5,11 +5,11 @@ import pytest
 
 from pointsam.base.errors import SchemaError
 from pointsam.datasets.io import XYZ, RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame, FramePoints, RollingShutter, Sweep
 
-CAMERA = PinholeCamera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), 101, 81)
+CAMERA = Camera(np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]), 101, 81)
 
 
 def sweep(columns=XYZ, **options):

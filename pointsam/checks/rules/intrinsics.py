@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from pointsam.checks.base import Probe, Problem, Rule
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 
 _ASPECT = (0.5, 2.0)
 _VIEW_DEG = (3.0, 175.0)
 
 
-def problems_of(camera: PinholeCamera) -> Iterator[str]:
+def problems_of(camera: Camera) -> Iterator[str]:
     """What is implausible about a camera matrix."""
     fx, fy, cx, cy = camera.K[0, 0], camera.K[1, 1], camera.K[0, 2], camera.K[1, 2]
     if not (0 <= cx <= camera.width_px and 0 <= cy <= camera.height_px):
@@ -29,7 +29,7 @@ def problems_of(camera: PinholeCamera) -> Iterator[str]:
         yield f"focal length of {fx:.5g} px: a horizontal field of view of {view_deg:.3g} degrees"
 
 
-def _view_deg(camera: PinholeCamera) -> float:
+def _view_deg(camera: Camera) -> float:
     """Horizontal field of view; the part that the lens model covers."""
     if camera.model is None:
         return math.degrees(2 * math.atan(camera.width_px / (2 * camera.K[0, 0])))

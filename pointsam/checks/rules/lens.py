@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pointsam.checks.base import Probe, Problem, Rule, in_tables
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 
 _ID = "camera-distortion"
 _LEAST_SEEN = {"brown": 0.9, "fisheye": 0.3}
@@ -21,7 +21,7 @@ _TINY, _TINY_PX = 1e-5, 0.05
 """Coefficients that are all this small, and move no pixel by more than this, are those of another unit."""
 
 
-def problems_of(camera: PinholeCamera) -> Iterator[str]:
+def problems_of(camera: Camera) -> Iterator[str]:
     """What is implausible about the lens of a camera."""
     if camera.model is None:
         return

@@ -19,7 +19,7 @@ from pointsam.base.remote import DataPath, read_bytes
 from pointsam.base.yaml_text import parse_yaml, yaml_text
 from pointsam.datasets.columns import row_layout
 from pointsam.datasets.folder.transforms import FrameTree, Transform
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 
 NAMES = ("calibration.yaml", "calibration.yml", "calibration.json")
 """Names of the file."""
@@ -82,7 +82,7 @@ class CameraEntry:
     readout_axis: Literal["rows", "columns"] = "rows"
     time_offset_s: float = 0.0
 
-    def camera(self, where: str) -> PinholeCamera:
+    def camera(self, where: str) -> Camera:
         """The camera.
 
         Args:
@@ -104,7 +104,7 @@ class CameraEntry:
             )
         lens: Literal["brown", "fisheye"] = "fisheye" if model == "fisheye" else "brown"
         try:
-            return PinholeCamera(self._matrix(), self.size[0], self.size[1], coefficients, lens)
+            return Camera(self._matrix(), self.size[0], self.size[1], coefficients, lens)
         except (CalibrationError, ValueError) as error:
             message, hint = (
                 (error.message, error.hint) if isinstance(error, CalibrationError) else ("no 3x3 matrix", "write rows")

@@ -21,7 +21,7 @@ from pointsam.datasets.io import ImageFile, point_source
 from pointsam.datasets.kitti.files import text_lines
 from pointsam.datasets.kitti.listing import Listing, split_names
 from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, RollingShutter, Sweep
 
@@ -50,7 +50,7 @@ class Drive:
         self.scene, self.folder, self.calibration, self.lidars = scene, folder, calibration, tuple(lidars)
         self._columns = columns
         self._recordings: dict[tuple[str, str], Recording] = {}
-        self._cameras: dict[str, PinholeCamera] = {}
+        self._cameras: dict[str, Camera] = {}
 
     @property
     def reference(self) -> Recording:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.io import ImageFile, image_size, point_source
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Sweep
 
@@ -59,18 +59,18 @@ class Calibration:
     lidar_SE3_imu: SE3 | None = None
     key: str = _PROJECTION[0]
 
-    def camera(self, width_px: int, height_px: int) -> PinholeCamera:
+    def camera(self, width_px: int, height_px: int) -> Camera:
         """The camera.
 
         Raises:
             CalibrationError: CAL002 naming the file, if the projection is not of a pinhole camera.
         """
         try:
-            return PinholeCamera(self.P_px[:, :3], width_px, height_px)
+            return Camera(self.P_px[:, :3], width_px, height_px)
         except CalibrationError as error:
             raise CalibrationError(error.code, f"{self.path}, {self.key}: {error.message}", error.hint) from error
 
-    def cam_SE3_lidar(self, camera: PinholeCamera) -> SE3:
+    def cam_SE3_lidar(self, camera: Camera) -> SE3:
         """From the LiDAR frame to the camera: P = K [I | t], and t is the offset of the camera from camera 0."""
         offset_m = np.linalg.solve(camera.K, self.P_px[:, 3])
         return SE3(np.eye(3), offset_m) @ self.rect_SE3_lidar

@@ -15,7 +15,7 @@ from pointsam.datasets.io import ImageFile, point_source
 from pointsam.datasets.nuscenes.index import Index
 from pointsam.datasets.nuscenes.lenses import shutter_of, with_lens
 from pointsam.datasets.nuscenes.versions import table_path
-from pointsam.geometry.camera import COEFFICIENTS, PinholeCamera
+from pointsam.geometry.camera import COEFFICIENTS, Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, RollingShutter, Sweep
 
@@ -72,9 +72,7 @@ class Exposures:
             raise CalibrationError(error.code, f"{error.message} (image {path.name})", error.hint) from error
         return CameraView(channel, ImageFile(path), t_us, camera, mounting, pose, shutter)
 
-    def _read_camera(
-        self, calibration: int, width: int, height: int
-    ) -> tuple[str, PinholeCamera, RollingShutter | None]:
+    def _read_camera(self, calibration: int, width: int, height: int) -> tuple[str, Camera, RollingShutter | None]:
         """Channel, camera and row times of a row of `calibrations`."""
         channel, distortion, lens, readout = (
             self._index.strings("calibrations", name)[calibration].as_py()
@@ -84,7 +82,7 @@ class Exposures:
         require_name(channel, where, "name the channel with letters, digits and _")
         with self._naming("camera_intrinsic", calibration, channel):
             intrinsic = self._index.numbers("calibrations", "intrinsic")[calibration]
-            camera = PinholeCamera(intrinsic.reshape(3, 3), width, height)
+            camera = Camera(intrinsic.reshape(3, 3), width, height)
         with self._naming(
             "camera_lens" if lens not in COEFFICIENTS and lens else "camera_distortion", calibration, channel
         ):

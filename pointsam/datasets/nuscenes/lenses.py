@@ -19,7 +19,7 @@ from typing import cast
 
 from pointsam.base.errors import CalibrationError
 from pointsam.datasets.nuscenes.schema import CalibratedSensor
-from pointsam.geometry.camera import LensModel, PinholeCamera
+from pointsam.geometry.camera import Camera, LensModel
 from pointsam.types import RollingShutter
 
 PLAIN = "brown"
@@ -34,7 +34,7 @@ def as_text(row: CalibratedSensor) -> tuple[str, str, str]:
     return distortion, "" if plain else row.camera_lens, readout
 
 
-def with_lens(camera: PinholeCamera, distortion: str, lens: str) -> PinholeCamera:
+def with_lens(camera: Camera, distortion: str, lens: str) -> Camera:
     """A camera with the lens that two fields state.
 
     Raises:

@@ -12,14 +12,14 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath
 from pointsam.datasets.base import DatasetPlugin
 from pointsam.datasets.io import ImageFile, RawPoints
-from pointsam.geometry.camera import PinholeCamera
+from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import ClassSpec, Taxonomy
 from pointsam.types import Boxes, CameraView, Frame, PointTruth, Sweep
 
 YARD = Taxonomy("yard", (ClassSpec("crate", size_lwh_m=(1.2, 1.0, 1.0), coco=("suitcase",)), ClassSpec("gate")))
 
-_CAMERA = PinholeCamera(np.array([[50.0, 0, 40], [0, 50, 30], [0, 0, 1]]), width_px=80, height_px=60)
+_CAMERA = Camera(np.array([[50.0, 0, 40], [0, 50, 30], [0, 0, 1]]), width_px=80, height_px=60)
 # x right, y down and z forward of the camera, in x forward, y left, z up of the vehicle
 _EGO_SE3_CAM = SE3(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
 _STILL = SE3.identity()
