@@ -80,22 +80,32 @@ def in_camera(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView) -> NDArra
     Raises:
         UnfitChangeError: CAL004 if the view has a rolling shutter and the motion of the frame is unknown.
     """
+    return exposed(xyz_lidar_m, frame, view)[0]
+
+
+def exposed(
+    xyz_lidar_m: FloatArray, frame: Frame, view: CameraView
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Points as `in_camera` returns them, and (N,) the time of the row of each, seconds from the `t_us` of the view.
+
+    The times are None without a rolling shutter. Arguments and errors as of `in_camera`.
+    """
     xyz_cam_m = cam_SE3_lidar(frame.sweep, view).apply(xyz_lidar_m)
     if view.shutter is None:
-        return xyz_cam_m
+        return xyz_cam_m, None
     rate, cam_SE3_ego = twist(frame, view.t_us), view.ego_SE3_cam.inverse()
     xyz_ego_m, left = view.ego_SE3_cam.apply(xyz_cam_m), np.arange(len(xyz_cam_m))
-    seconds, found = np.zeros(len(left)), np.full(xyz_cam_m.shape, np.nan)
+    seconds, found, times = np.zeros(len(left)), np.full(xyz_cam_m.shape, np.nan), np.zeros(len(left))
     for _ in range(_MOST_ROUNDS):
         seen = cam_SE3_ego.apply(carried(xyz_ego_m[left], rate, -seconds))
         uv, _ = view.camera.project(seen)
         later = np.nan_to_num(view.shutter.time_s(uv, view.camera))
         done = np.abs(later - seconds) <= _SAME_S
-        found[left[done]] = seen[done]
+        found[left[done]], times[left[done]] = seen[done], seconds[done]
         left, seconds = left[~done], later[~done]
         if len(left) == 0:
             break
-    return found
+    return found, times
 
 
 def project(xyz_lidar_m: FloatArray, frame: Frame, view: CameraView, min_depth_m: float = 1.0) -> Projection:

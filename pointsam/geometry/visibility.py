@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.geometry.projection import Projection, cam_SE3_lidar, in_camera
+from pointsam.geometry.motion import carried, twist
+from pointsam.geometry.projection import Projection, cam_SE3_lidar, exposed
 from pointsam.types import CameraView, Frame, FramePoints
 
 # Depth seen from the LiDAR, for a point in front of the camera but beside or behind the LiDAR.
@@ -100,11 +101,15 @@ def parallax(points: FramePoints, frame: Frame, view: CameraView) -> NDArray[np.
     """(N,2) shift in pixels of points when the viewpoint moves from their own LiDAR to the camera.
 
     Both places are in the image as the lens distorts it. A point that the lens would not show from the LiDAR's place is
-    at the end of the lens model there, so that its shift keeps its direction.
+    at the end of the lens model there, so that its shift keeps its direction. With a rolling shutter, the LiDAR
+    is where it was at the exposure of the row.
     """
-    from_camera = in_camera(points.xyz_lidar_m, frame, view)
-    eyes_m = np.array([cam_SE3_lidar(sweep, view).translation_m for sweep in frame.sweeps])
-    from_lidar = from_camera - eyes_m[points.sweep_index]
+    from_camera, seconds = exposed(points.xyz_lidar_m, frame, view)
+    eye_m = np.array([cam_SE3_lidar(sweep, view).translation_m for sweep in frame.sweeps])[points.sweep_index]
+    if seconds is not None:
+        moved_m = carried(view.ego_SE3_cam.apply(eye_m), twist(frame, view.t_us), -seconds)
+        eye_m = view.ego_SE3_cam.inverse().apply(moved_m)
+    from_lidar = from_camera - eye_m
     lidar_depth = np.maximum(from_lidar[:, 2:], _MIN_LIDAR_DEPTH_M)
     camera = view.camera
     after, before = (

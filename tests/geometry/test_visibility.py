@@ -1,7 +1,9 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from pointsam.datasets.io import XYZ, ImageFile, RawPoints
 from pointsam.geometry.boxes import points_in_boxes
@@ -9,7 +11,7 @@ from pointsam.geometry.camera import Camera
 from pointsam.geometry.projection import project
 from pointsam.geometry.se3 import SE3
 from pointsam.geometry.visibility import VisibilityConfig, occluded, parallax
-from pointsam.types import CameraView, Frame, FramePoints, Sweep
+from pointsam.types import CameraView, Frame, FramePoints, RollingShutter, Sweep
 
 LIDAR_HEIGHT_M = 1.8
 AXES = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])  # cam_R_ego
@@ -237,3 +239,24 @@ def test_a_second_lidar_hides_with_its_own_eye():
     np.testing.assert_array_equal(occluded(points, seen, both, view), occluded(points, seen, frame, view))
     of_second = FramePoints(xyz, np.ones(len(xyz), dtype=np.uint8), points.time_s)
     assert not occluded(of_second, seen, both, view).any()
+
+
+@pytest.mark.parametrize("turn_deg", [0.0, 90.0])
+def test_points_of_one_ray_are_in_one_place_from_the_lidar_in_a_rolling_shutter(turn_deg):
+    """At 20 m/s, rows of 30 ms are up to 60 cm apart, the LiDAR's place among them."""
+    frame, view = rig([0.5, 0.2, 1.2])
+    turn = Rotation.from_euler("z", turn_deg, degrees=True).as_matrix()
+    view = replace(view, ego_SE3_cam=SE3(turn @ AXES.T, view.ego_SE3_cam.translation_m))
+    later = replace(frame.sweep, t_us=100_000, world_SE3_ego=SE3(np.eye(3), np.array([2.0, 0, 0])))
+    frame = replace(frame, neighbours={1: later})
+    rays = np.array([[1.0, y, z] for y in (-0.3, 0.1, 0.4) for z in (-0.2, -0.05, 0.1)]) @ turn.T
+    near, far = 8.0 * rays, 25.0 * rays
+    rows = RollingShutter(0.0, 0.03)
+    off_px = {}
+    for shutter in (None, rows):
+        eye = replace(view, shutter=shutter)
+        points = FramePoints.of(np.concatenate([near, far]).astype(np.float32))
+        before = project(points.xyz_lidar_m, frame, eye).uv_px - parallax(points, frame, eye)
+        off_px[shutter] = np.abs(before[: len(near)] - before[len(near) :]).max()
+    assert off_px[None] < 1e-3
+    assert off_px[rows] < 1e-3
