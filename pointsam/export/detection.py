@@ -38,7 +38,7 @@ def openpcdet(item: ExportFrame) -> Files:
     np.save(points, _four(item), allow_pickle=False)
     lines = [
         " ".join([*(f"{value:.{_DIGITS}f}" for value in row), item.taxonomy.names[class_id]])
-        for row, class_id in zip(rows(item.level_boxes), item.boxes.class_id, strict=True)
+        for row, class_id in zip(rows(item.map_boxes), item.boxes.class_id, strict=True)
     ]
     text = "".join(f"{line}\n" for line in lines)
     return {f"points/{item.name}.npy": points.getvalue(), f"labels/{item.name}.txt": text.encode()}
@@ -58,7 +58,7 @@ def mmdet3d(item: ExportFrame) -> Files:
 def mmdet3d_info(item: ExportFrame) -> dict[str, object]:
     """The entry of a frame in the annotation file."""
     instances = []
-    bottom = rows(item.level_boxes)
+    bottom = rows(item.map_boxes)
     bottom[:, 2] -= bottom[:, 5] / 2
     for row, class_id, cluster in zip(bottom, item.boxes.class_id, item.found.clusters, strict=True):
         instances.append(
@@ -85,7 +85,7 @@ def mmdet3d_split(infos: Sequence[dict[str, object]], class_names: Sequence[str]
 
 
 def _four(item: ExportFrame) -> NDArray[np.float32]:
-    return item.level_points.astype("<f4")
+    return item.map_points.astype("<f4")
 
 
 OPENPCDET: Format[None] = Format(

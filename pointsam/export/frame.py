@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pointsam.base.errors import SchemaError
 from pointsam.geometry.boxes import turned
 from pointsam.geometry.fit import fit_boxes
-from pointsam.geometry.level import level_SE3_lidar
+from pointsam.geometry.level import map_SE3_lidar
 from pointsam.geometry.origins import origin_of_point_m
 from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import Taxonomy
@@ -82,21 +82,21 @@ class ExportFrame:
         return fit_boxes(self.points[:, :3], self.found.labels, self.taxonomy, mount, origin_m)
 
     @cached_property
-    def level_SE3_lidar(self) -> SE3:
-        """From the LiDAR frame to the level frame of the LiDAR, for formats whose boxes stand on a plane."""
-        return level_SE3_lidar(self.frame.sweep.ego_SE3_lidar)
+    def map_SE3_lidar(self) -> SE3:
+        """From the LiDAR frame to the map frame: for formats whose boxes stand on a plane."""
+        return map_SE3_lidar(self.frame.sweep.ego_SE3_lidar)
 
     @cached_property
-    def level_points(self) -> NDArray[np.float32]:
-        """(N,4) points in the level frame of the LiDAR, and intensity."""
+    def map_points(self) -> NDArray[np.float32]:
+        """(N,4) points in the map frame, and intensity."""
         points = self.points.astype(np.float32)
-        points[:, :3] = self.level_SE3_lidar.apply(points[:, :3])
+        points[:, :3] = self.map_SE3_lidar.apply(points[:, :3])
         return points
 
     @cached_property
-    def level_boxes(self) -> Boxes:
-        """The fitted boxes in the level frame of the LiDAR."""
-        return turned(self.boxes, self.level_SE3_lidar)
+    def map_boxes(self) -> Boxes:
+        """The fitted boxes in the map frame."""
+        return turned(self.boxes, self.map_SE3_lidar)
 
     @cached_property
     def true_boxes(self) -> Boxes | None:

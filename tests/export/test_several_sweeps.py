@@ -92,7 +92,7 @@ def test_boxes_of_a_lidar_upside_down_stand_upright_in_a_level_frame():
     for item in (upright, inverted):
         points = np.load(io.BytesIO(openpcdet(item)["points/frame.npy"]))
         np.testing.assert_allclose(points[:, 2].min(), -1.8, atol=1e-3)
-        inside = points_in_boxes(points[:, :3], item.level_boxes, 1e-3) == 0
+        inside = points_in_boxes(points[:, :3], item.map_boxes, 1e-3) == 0
         assert inside[item.found.labels.instance_id == 0].all()
 
 
@@ -100,6 +100,9 @@ def test_points_of_a_level_lidar_are_written_as_they_are():
     rows = scan(ROOF)
     item = item_of(sweep_of(rows, ROOF))
     np.testing.assert_array_equal(np.load(io.BytesIO(openpcdet(item)["points/frame.npy"])), rows[:, :4])
+    a_degree_off = remounted(sweep_of(rows, ROOF), Rotation.from_euler("y", 1.4, degrees=True).as_matrix())
+    again = np.load(io.BytesIO(openpcdet(item_of(a_degree_off))["points/frame.npy"]))
+    np.testing.assert_array_equal(again, a_degree_off.source.read(("x", "y", "z", "intensity")))
 
 
 def test_boxes_turn_with_their_frame():
@@ -113,5 +116,5 @@ def test_boxes_turn_with_their_frame():
 
 def test_the_level_frame_is_that_of_the_mounting():
     tilted = remounted(sweep_of(scan(ROOF), ROOF), UPSIDE_DOWN)
-    rotation = item_of(tilted).level_SE3_lidar.rotation
+    rotation = item_of(tilted).map_SE3_lidar.rotation
     assert json.dumps(rotation.tolist()) == json.dumps(level_SE3_lidar(tilted.ego_SE3_lidar).rotation.tolist())
