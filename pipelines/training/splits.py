@@ -22,7 +22,7 @@ from pointsam.base.words import counted, did_you_mean
 from pointsam.datasets.base import Dataset
 
 SIDES = ("train", "val")
-_FRACTION = re.compile(r"(train|val):([0-9.e-]+):([0-9]+)")
+_FRACTION = re.compile(r"(train|val):([0-9]*\.?[0-9]+(?:e-?[0-9]+)?):([0-9]+)")
 _GAP = 0.05
 """Fraction of the frames of a single drive that is left out between its two parts."""
 

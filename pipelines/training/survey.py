@@ -20,9 +20,10 @@ from pointsam.detect.data.cloud import in_view
 from pointsam.detect.data.map_frame import MapFrame
 from pointsam.geometry.boxes import box_members
 from pointsam.geometry.fit import fit_boxes
+from pointsam.geometry.origins import origin_of_point_m
 from pointsam.store.reader import Labels
 from pointsam.taxonomy import BACKGROUND
-from pointsam.types import Boxes
+from pointsam.types import Boxes, Frame, FramePoints
 
 _SWEEPS = 100
 """Number of past sweeps that are asked for."""
@@ -104,7 +105,8 @@ def survey(dataset: Dataset, labels: Labels | None, frame_ids: Sequence[str], sa
                 "give clusters of pointsam-label run instead: --labels OUT",
             )
         source, clusters = "clusters", labels
-        frame_ids = [row.frame_id for row in labels.frames() if row.status == "ok"]
+        wanted = set(frame_ids)
+        frame_ids = [row.frame_id for row in labels.frames() if row.status == "ok" and row.frame_id in wanted]
         counts = Counter(name for _, name, _ in labels.cluster_sizes())
     looks, first = list[_Look](), None
     for frame_id in progress(evenly(boxed or frame_ids, sample), desc="survey", unit="frame"):
@@ -162,7 +164,7 @@ def _look(dataset: Dataset, labels: Labels | None, frame_id: str) -> _Look:
     frame = read_cloud_frame(dataset, frame_id)
     with_cameras = dataset.frame(frame_id) if not frame.cameras else frame
     points = read_frame_points(frame, intensity=True)
-    boxes = _objects(dataset, labels, frame_id, points.xyz_lidar_m)
+    boxes = _objects(dataset, labels, frame, points)
     ours = np.flatnonzero(boxes.class_id != BACKGROUND)
     rows = points.rows()
     visible = in_view(rows, with_cameras)
@@ -182,14 +184,15 @@ def _look(dataset: Dataset, labels: Labels | None, frame_id: str) -> _Look:
         np.percentile(xyz, _EXTENT, axis=0),
         float(visible[finite].mean()),
         np.percentile(rows[finite, 3], (0, 50, 100)),
-        len(dataset.past_sweeps(frame_id, _SWEEPS)),
+        sum(past.sensor == frame.sweep.sensor for past in dataset.past_sweeps(frame_id, _SWEEPS)),
     )
 
 
-def _objects(dataset: Dataset, labels: Labels | None, frame_id: str, xyz: NDArray[np.float32]) -> Boxes:
+def _objects(dataset: Dataset, labels: Labels | None, frame: Frame, points: FramePoints) -> Boxes:
     """The boxes of a frame, or boxes fitted to its clusters."""
     if labels is not None:
-        return fit_boxes(xyz, labels.labels(frame_id).labels, labels.taxonomy)
-    boxes = dataset.boxes(frame_id)
+        found, origin_m = labels.labels(frame.frame_id).labels, origin_of_point_m(frame, points.sweep_index)
+        return fit_boxes(points.xyz_lidar_m, found, labels.taxonomy, frame.sweep.ego_SE3_lidar, origin_m)
+    boxes = dataset.boxes(frame.frame_id)
     assert boxes is not None  # `_counted` chose the frame for them
     return boxes

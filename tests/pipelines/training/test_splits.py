@@ -65,6 +65,12 @@ def test_no_side_is_empty(dataset, fraction):
     assert all(split_frames(dataset, by_fraction(side, fraction, 0)) for side in ("train", "val"))
 
 
+@pytest.mark.parametrize("split", ["val:1.2.3:0", "val:-:0", "val:e:0"])
+def test_what_looks_like_a_division_and_is_none_is_an_unknown_split(dataset, split):
+    with pytest.raises(DatasetError, match="DAT010"):
+        split_frames(dataset, split)
+
+
 def test_the_other_side_of_a_division():
     assert other_side(by_fraction("train", 0.25, 3)) == by_fraction("val", 0.25, 3) == "val:0.25:3"
     assert [other_side(split) for split in (None, "val", "val.txt")] == [None] * 3
