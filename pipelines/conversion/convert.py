@@ -49,7 +49,7 @@ def convert(
     require_empty(dest, wanted.root)
     begin = time.perf_counter()
     dataset = wanted.reading.open(wanted.root)
-    frame_ids = list(wanted.frames) or dataset.frame_ids(wanted.split)
+    frame_ids = _in_order(dataset, wanted.frames) if wanted.frames else dataset.frame_ids(wanted.split)
     source = Source(dataset, frame_ids)
     frames, left_out = _frames(dataset, frame_ids)
     writer = _writer(wanted, frames)
@@ -76,6 +76,12 @@ def convert(
     return Converted(
         dest, wanted.target, len(kept), tuple(changing), tuple(notes), left_out, wall_s, written / 1e6, options
     )
+
+
+def _in_order(dataset: Dataset, frame_ids: Sequence[str]) -> list[str]:
+    """Frames once each, in the order of the data set; those that it does not list come last."""
+    place = {frame_id: k for k, frame_id in enumerate(dataset.frame_ids())}
+    return sorted(dict.fromkeys(frame_ids), key=lambda frame_id: place.get(frame_id, len(place)))
 
 
 def _frames(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[list[Frame], dict[str, str]]:

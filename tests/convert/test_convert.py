@@ -204,6 +204,18 @@ def test_selected_frames_keep_the_sweeps_between_them(tmp_path):
     assert [s.t_us for s in second.past_sweeps(last, 9)] == [s.t_us for s in first.past_sweeps(last, 9)]
 
 
+@pytest.mark.parametrize("target", ["folder", "kitti", "nuscenes"])
+def test_frames_in_any_order_and_twice_give_the_same_bytes(tmp_path, target):
+    root = made("raw", tmp_path / "root")
+    names = open_dataset(root).frame_ids()[:3]
+    trees = []
+    for place, frames in (("sorted", names), ("mixed", (names[2], names[0], names[1], names[0]))):
+        written(root, tmp_path / place, target, frames=tuple(frames))
+        files = sorted(p for p in (tmp_path / place).rglob("*") if p.is_file())
+        trees.append({p.relative_to(tmp_path / place): p.read_bytes() for p in files})
+    assert trees[0] == trees[1]
+
+
 def test_calibrations_that_differ_become_drives(tmp_path):
     """Each frame of KITTI's object layout has its own calibration, a folder has one for each drive."""
     from helpers.kitti_root import CALIB
