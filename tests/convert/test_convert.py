@@ -216,6 +216,57 @@ def test_frames_in_any_order_and_twice_give_the_same_bytes(tmp_path, target):
     assert trees[0] == trees[1]
 
 
+def test_splits_within_a_scene_stay_apart_in_tables(tmp_path):
+    """Splits of tables are lists of scenes. Sweeps, tracks and velocities go on across the parts of a scene."""
+    from helpers.folder_root import make_folder
+
+    make_folder(root := tmp_path / "root", drives=("a", "b"), frames=4, points=200)
+    first = open_dataset(root)
+    a, b = first.frame_ids("a"), first.frame_ids("b")
+    splits = {"train": [a[0], a[2], *b], "val": [a[1]]}
+    (root / "ImageSets").mkdir()
+    for name, its in splits.items():
+        (root / "ImageSets" / f"{name}.txt").write_text("\n".join(its))
+    second, said = written(root, tmp_path / "dest", "nuscenes")
+    same = {first.frame(name).sweep.t_us: name for name in a}
+    scenes = {second.scene(frame_id) for frame_id in second.frame_ids()}
+    assert scenes == {"a-train", "a-val", "a-rest", "b"}
+    assert any(note.endswith("list splits by scenes (4 frames)") for note in said.notes)
+    assert len(second.frame_ids("train")) == 6
+    assert set(second.frame_ids("train")).isdisjoint(second.frame_ids("val"))
+    for part, expected in (("a-train", [a[0], a[2]]), ("a-val", [a[1]]), ("a-rest", [a[3]])):
+        ours = second.frame_ids(part)
+        assert [same[second.frame(frame_id).sweep.t_us] for frame_id in ours] == expected
+        for frame_id, theirs in zip(ours, expected, strict=True):
+            past = [data.past_sweeps(one, 5) for data, one in ((first, theirs), (second, frame_id))]
+            assert [sweep.t_us for sweep in past[1]] == [sweep.t_us for sweep in past[0]]
+            speed = [data.velocities_mps(one) for data, one in ((first, theirs), (second, frame_id))]
+            np.testing.assert_allclose(speed[1], speed[0], atol=1e-3)
+
+
+def test_splits_of_frames_without_motion_stay_apart_in_tables(tmp_path):
+    root = made("kitti", tmp_path / "root")
+    (root / "ImageSets").mkdir(exist_ok=True)
+    for name, frame_id in zip(("train", "val"), open_dataset(root).frame_ids(), strict=True):
+        (root / "ImageSets" / f"{name}.txt").write_text(frame_id)
+    second, _ = written(root, tmp_path / "dest", "nuscenes")
+    assert second.frame_ids("train") != second.frame_ids("val")
+    assert second.frame_ids("training-val") == second.frame_ids("val")
+
+
+def test_names_of_parts_are_free():
+    from types import SimpleNamespace
+
+    from pointsam.convert.parts import parts_of
+
+    scenes = {"p": "a", "q": "a", "r": "a-val", "s": "b"}
+    frames = [SimpleNamespace(frame_id=name, scene=scene) for name, scene in scenes.items()]
+    splits = {"train": [0, 1, 2, 3], "val": [1]}
+    assert parts_of(frames, splits) == {"p": "a-train", "q": "a-train-val"}
+    assert parts_of(frames, {"val": [1]}) == {"p": "a-rest", "q": "a-val-2"}
+    assert parts_of(frames, {}) == {}
+
+
 def test_calibrations_that_differ_become_drives(tmp_path):
     """Each frame of KITTI's object layout has its own calibration, a folder has one for each drive."""
     from helpers.kitti_root import CALIB
