@@ -52,6 +52,7 @@ class _Part:
         stem: name of the sweep of the reference LiDAR.
         cameras, lidars, transforms: of the calibration.
         poses: (x, y, z, qx, qy, qz, qw) of the vehicle by time.
+        moves: whether the motion of the vehicle is known, also where it stands.
         between: whether there are sweeps that are no frames.
         row: of frames.csv.
     """
@@ -62,6 +63,7 @@ class _Part:
     lidars: Mapping[str, LidarEntry]
     transforms: Mapping[str, Transform]
     poses: Mapping[int, tuple[float, ...]]
+    moves: bool
     between: bool
     row: tuple[str, ...]
 
@@ -159,6 +161,7 @@ class FolderWriter:
             {sweep.sensor: lidar_entry(sweep) for sweep in frame.sweeps},
             {name: Transform.of(name, VEHICLE, pose) for name, pose in mountings.items()},
             {t_us: tum_values(pose) for t_us, pose in poses.items()},
+            bool(frame.neighbours),
             bool(between),
             (f"{plan.drive}_{stem}", plan.frame_id, plan.scene, str(frame.sweep.t_us)),
         )
@@ -185,7 +188,8 @@ class FolderWriter:
             cameras, lidars = {**part.cameras, **cameras}, {**part.lidars, **lidars}
             transforms, poses = {**part.transforms, **transforms}, {**part.poses, **poses}
         reference = next(iter(parts[0].lidars))
-        has_poses = self.timed and len(set(poses.values())) > 1
+        known = any(part.moves for part in parts) or len(set(poses.values())) > 1
+        has_poses = self.timed and known
         yield (
             "calibration.yaml",
             calibration_text(

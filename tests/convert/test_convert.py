@@ -216,6 +216,25 @@ def test_frames_in_any_order_and_twice_give_the_same_bytes(tmp_path, target):
     assert trees[0] == trees[1]
 
 
+def standing(tables):
+    """An edit of make_root: the vehicle does not move."""
+    for row in tables["ego_pose"]:
+        row.update({name: tables["ego_pose"][0][name] for name in ("translation", "rotation")})
+
+
+@pytest.mark.parametrize("target", ["folder", "nuscenes"])
+def test_the_poses_of_a_standing_vehicle_are_kept(tmp_path, target):
+    root = make_root(tmp_path / "root", edit=standing)
+    first = open_dataset(root)
+    second, _ = written(root, tmp_path / "dest", target)
+    for theirs, ours in zip(first.frame_ids(), second.frame_ids(), strict=True):
+        assert set(second.frame(ours).neighbours) == {-1, 1}
+        past = [data.past_sweeps(frame_id, 5) for data, frame_id in ((first, theirs), (second, ours))]
+        assert [sweep.t_us for sweep in past[1]] == [sweep.t_us for sweep in past[0]]
+        speed = [data.velocities_mps(frame_id) for data, frame_id in ((first, theirs), (second, ours))]
+        np.testing.assert_allclose(speed[1], speed[0], atol=1e-3)
+
+
 def test_splits_within_a_scene_stay_apart_in_tables(tmp_path):
     """Splits of tables are lists of scenes. Sweeps, tracks and velocities go on across the parts of a scene."""
     from helpers.folder_root import make_folder
