@@ -383,8 +383,8 @@ def test_lenses_are_a_loss_in_kitti(tmp_path):
     assert open_dataset(tmp_path / "dest").frame("000000").cameras[0].camera.model is None
 
 
-def second_lidar(tables):
-    """An edit of make_root: LIDAR_FRONT, with the files of LIDAR_TOP, 20 ms later and mounted elsewhere."""
+def second_lidar(tables, late_us=20_000):
+    """An edit of make_root: LIDAR_FRONT, with the files of LIDAR_TOP, later than it and mounted elsewhere."""
     sensor = next(row for row in tables["sensor"] if row["channel"] == "LIDAR_TOP")
     mounted = next(row for row in tables["calibrated_sensor"] if row["sensor_token"] == sensor["token"])
     tables["sensor"].append({**sensor, "token": "front", "channel": "LIDAR_FRONT"})
@@ -393,7 +393,7 @@ def second_lidar(tables):
     own = [row for row in tables["sample_data"] if row["calibrated_sensor_token"] == mounted["token"]]
     for row in own:
         names = {key: row[key] and "front" + row[key] for key in ("token", "prev", "next")}
-        late = {"timestamp": row["timestamp"] + 20_000, "calibrated_sensor_token": "front"}
+        late = {"timestamp": row["timestamp"] + late_us, "calibrated_sensor_token": "front"}
         tables["sample_data"].append({**row, **names, **late})
 
 
@@ -417,3 +417,17 @@ def test_all_lidars_survive(tmp_path, target):
     refused(
         label("convert", root, tmp_path / "none", "--to", "kitti", "--lidar", reading.lidar), "SCH004", "further LiDARs"
     )
+
+
+@pytest.mark.parametrize("late_us", [20_000, 40_000])
+def test_a_sweep_between_frames_does_not_replace_one_of_a_later_lidar(tmp_path, late_us):
+    """Sweeps come each 50 ms. 40 ms late, the sweep before that of a frame is nearer to it: a folder cannot hold it."""
+    root = make_root(tmp_path / "root", edit=lambda tables: second_lidar(tables, late_us))
+    reading = Reading(lidar="LIDAR_TOP,LIDAR_FRONT")
+    wanted = Conversion(root, "folder", reading, accept_loss=True)
+    if late_us == 20_000:
+        assert convert(wanted, tmp_path / "dest").frames == 2
+        return
+    with pytest.raises(DatasetError, match=r"DAT012.*a file of LIDAR_FRONT of another time is nearer"):
+        convert(wanted, tmp_path / "dest")
+    assert not (tmp_path / "dest").exists()
