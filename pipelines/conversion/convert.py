@@ -15,7 +15,7 @@ from pipelines.engine import ordered_map
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
-from pointsam.convert.base import FramePlan, Losses, Writer, is_timed
+from pointsam.convert.base import RENAMED, FramePlan, Losses, Writer, is_timed
 from pointsam.convert.folder import FolderWriter
 from pointsam.convert.kitti import KittiWriter
 from pointsam.convert.nuscenes import NuscenesWriter
@@ -54,8 +54,9 @@ def convert(
     frames, left_out = _frames(dataset, frame_ids)
     writer = _writer(wanted, frames, _splits(dataset, [frame.frame_id for frame in frames]))
     losses = _survey(writer, source, frames)
-    changing, notes = (losses.lines(kind, len(frames)) for kind in (True, False))
     plans = writer.plans(_plans(frames), frames)
+    losses.add(RENAMED, _renamed(plans, frames))
+    changing, notes = (losses.lines(kind, len(frames)) for kind in (True, False))
     if not plans:
         raise SchemaError("SCH005", f"no frame has a camera {wanted.camera!r}", "name a camera of the data set")
     if changing and not wanted.accept_loss:
@@ -141,6 +142,12 @@ def _plans(frames: Sequence[Frame]) -> list[FramePlan]:
         plans.append(FramePlan(number, frame.frame_id, frame.scene, dict(known) if known else None, is_last))
         before.setdefault(frame.scene, {}).update({sweep.sensor: sweep.t_us for sweep in frame.sweeps})
     return plans
+
+
+def _renamed(plans: Sequence[FramePlan], frames: Sequence[Frame]) -> int:
+    """Number of frames that have an image whose name changes."""
+    stems = {frame.frame_id: {view.name: view.stem for view in frame.cameras} for frame in frames}
+    return sum(any(stems[plan.frame_id][name] != new for name, new in plan.images.items()) for plan in plans)
 
 
 def _splits(dataset: Dataset, frame_ids: Sequence[str]) -> dict[str, list[int]]:

@@ -216,6 +216,18 @@ def test_frames_in_any_order_and_twice_give_the_same_bytes(tmp_path, target):
     assert trees[0] == trees[1]
 
 
+def test_names_of_images_that_change_are_noted(tmp_path):
+    """Precomputed masks go by the names of images, and are not converted."""
+    root = made("kitti", tmp_path / "root")
+    last = open_dataset(root).frame_ids()[-1]
+    for target, frames, expected in (("kitti", (), 0), ("kitti", (last,), 1), ("folder", (last,), 1)):
+        dest = tmp_path / f"{target}{len(frames)}"
+        notes = [note for note in written(root, dest, target, frames=frames)[1].notes if "--masks-dir" in note]
+        assert len(notes) == expected
+    _, said = written(made("nuscenes", tmp_path / "tables"), tmp_path / "dest", "folder")
+    assert any("images get other names" in note and note.endswith("(4 frames)") for note in said.notes)
+
+
 def standing(tables):
     """An edit of make_root: the vehicle does not move."""
     for row in tables["ego_pose"]:
