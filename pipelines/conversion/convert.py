@@ -15,7 +15,7 @@ from pipelines.engine import ordered_map
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
-from pointsam.convert.base import FramePlan, Losses, Writer, is_timed
+from pointsam.convert.base import RENAMED, FramePlan, Losses, Writer, is_timed
 from pointsam.convert.folder import FolderWriter
 from pointsam.convert.kitti import KittiWriter
 from pointsam.convert.nuscenes import NuscenesWriter
@@ -49,13 +49,14 @@ def convert(
     require_empty(dest, wanted.root)
     begin = time.perf_counter()
     dataset = wanted.reading.open(wanted.root)
-    frame_ids = list(wanted.frames) or dataset.frame_ids(wanted.split)
+    frame_ids = _in_order(dataset, wanted.frames) if wanted.frames else dataset.frame_ids(wanted.split)
     source = Source(dataset, frame_ids)
     frames, left_out = _frames(dataset, frame_ids)
-    writer = _writer(wanted, frames)
+    writer = _writer(wanted, frames, _splits(dataset, [frame.frame_id for frame in frames]))
     losses = _survey(writer, source, frames)
-    changing, notes = (losses.lines(kind, len(frames)) for kind in (True, False))
     plans = writer.plans(_plans(frames), frames)
+    losses.add(RENAMED, _renamed(plans, frames))
+    changing, notes = (losses.lines(kind, len(frames)) for kind in (True, False))
     if not plans:
         raise SchemaError("SCH005", f"no frame has a camera {wanted.camera!r}", "name a camera of the data set")
     if changing and not wanted.accept_loss:
@@ -70,12 +71,22 @@ def convert(
         kept = [plan for plan in plans if plan.frame_id not in bad]
         if not kept:
             raise _nothing(wanted.root, left_out)
-        written += put(folder, {**writer.close(rows, _splits(dataset, kept)), **more})
+        splits = _splits(dataset, [plan.frame_id for plan in kept])
+        written += put(folder, {**writer.close(rows, splits), **more})
     wall_s = time.perf_counter() - begin
     options = writer.next_options
     return Converted(
         dest, wanted.target, len(kept), tuple(changing), tuple(notes), left_out, wall_s, written / 1e6, options
     )
+
+
+def _in_order(dataset: Dataset, frame_ids: Sequence[str]) -> list[str]:
+    """Frames once each, in the order of the data set; those that it does not list come last."""
+    try:
+        place = {frame_id: k for k, frame_id in enumerate(dataset.frame_ids())}
+    except DatasetError:  # a root of KITTI that has testing/ only lists none
+        place = {}
+    return sorted(dict.fromkeys(frame_ids), key=lambda frame_id: place.get(frame_id, len(place)))
 
 
 def _frames(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[list[Frame], dict[str, str]]:
@@ -100,15 +111,14 @@ def _nothing(root: DataPath, left_out: Mapping[str, str]) -> DatasetError:
     return DatasetError("DAT009", f"{root}: no frame can be read: {first}", "correct the data: pointsam-label check")
 
 
-def _writer(wanted: Conversion, frames: Sequence[Frame]) -> Writer:
+def _writer(wanted: Conversion, frames: Sequence[Frame], splits: Mapping[str, Sequence[int]]) -> Writer:
     if wanted.target == "kitti":
         return KittiWriter(wanted.camera, is_timed(frames))
     if wanted.camera is not None:
         raise SchemaError("SCH005", f"--camera {wanted.camera}: {wanted.target} holds all cameras", "leave it out")
     if wanted.target == "folder":
         return FolderWriter.of(frames)
-    lidars = dict.fromkeys(sweep.sensor for frame in frames for sweep in frame.sweeps)
-    return NuscenesWriter(tuple(lidars), is_timed(frames))
+    return NuscenesWriter.of(frames, splits)
 
 
 def _survey(writer: Writer, source: Source, frames: Sequence[Frame]) -> Losses:
@@ -134,9 +144,15 @@ def _plans(frames: Sequence[Frame]) -> list[FramePlan]:
     return plans
 
 
-def _splits(dataset: Dataset, plans: Sequence[FramePlan]) -> dict[str, list[int]]:
-    """Positions of the frames of the usual splits, of those that the data set has."""
-    place = {plan.frame_id: k for k, plan in enumerate(plans)}
+def _renamed(plans: Sequence[FramePlan], frames: Sequence[Frame]) -> int:
+    """Number of frames that have an image whose name changes."""
+    stems = {frame.frame_id: {view.name: view.stem for view in frame.cameras} for frame in frames}
+    return sum(any(stems[plan.frame_id][name] != new for name, new in plan.images.items()) for plan in plans)
+
+
+def _splits(dataset: Dataset, frame_ids: Sequence[str]) -> dict[str, list[int]]:
+    """Positions in `frame_ids` of the frames of the usual splits, of those that the data set has."""
+    place = {frame_id: k for k, frame_id in enumerate(frame_ids)}
     found = {}
     for name in _SPLITS:
         try:

@@ -33,6 +33,9 @@ class Loss:
     of_some: bool = False
 
 
+RENAMED = Loss("images get other names: folders of precomputed masks (--masks-dir) go by names and do not fit")
+
+
 @dataclass
 class Losses:
     """Losses of many frames.

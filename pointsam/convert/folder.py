@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from pointsam.base.errors import DatasetError
+from pointsam.convert.apart import require_apart, require_own
 from pointsam.convert.base import Files, FramePlan, Loss, Losses, is_timed
 from pointsam.convert.folder_entries import box_entry, camera_entry, columns_of, lidar_entry, rig_texts, tum_values
 from pointsam.convert.names import in_nuscenes
@@ -52,7 +52,10 @@ class _Part:
         stem: name of the sweep of the reference LiDAR.
         cameras, lidars, transforms: of the calibration.
         poses: (x, y, z, qx, qy, qz, qw) of the vehicle by time.
-        between: whether there are sweeps that are no frames.
+        moves: whether the motion of the vehicle is known, also where it stands.
+        t_us: time of the reference LiDAR.
+        later: times of the further LiDARs by name.
+        between: name of the LiDAR and time of each sweep that is no frame.
         row: of frames.csv.
     """
 
@@ -62,7 +65,10 @@ class _Part:
     lidars: Mapping[str, LidarEntry]
     transforms: Mapping[str, Transform]
     poses: Mapping[int, tuple[float, ...]]
-    between: bool
+    moves: bool
+    t_us: int
+    later: Mapping[str, int]
+    between: tuple[tuple[str, int], ...]
     row: tuple[str, ...]
 
 
@@ -128,7 +134,7 @@ class FolderWriter:
             found.append(replace(plan, drive=drive, images=stems))
         if self.timed:
             for drive, its in drives.items():
-                self._require_apart(drive, its)
+                require_apart(drive, its, self.tolerance_us)
         count = Counter((camera, stem) for plan in found for camera, stem in plan.images.items())
         apart = max(count.values(), default=1) == 1
         return found if apart else [replace(plan, truth2d=f"{plan.drive}/") for plan in found]
@@ -159,18 +165,27 @@ class FolderWriter:
             {sweep.sensor: lidar_entry(sweep) for sweep in frame.sweeps},
             {name: Transform.of(name, VEHICLE, pose) for name, pose in mountings.items()},
             {t_us: tum_values(pose) for t_us, pose in poses.items()},
-            bool(between),
+            bool(frame.neighbours),
+            frame.sweep.t_us,
+            {sweep.sensor: sweep.t_us for sweep in frame.sweeps[1:]},
+            tuple((sweep.sensor, sweep.t_us) for sweep in between),
             (f"{plan.drive}_{stem}", plan.frame_id, plan.scene, str(frame.sweep.t_us)),
         )
 
     def close(self, rows: Sequence[object], splits: Mapping[str, Sequence[int]]) -> Files:
-        """Calibration, poses and key frames of every drive, frames.csv, and ImageSets of splits."""
+        """Calibration, poses and key frames of every drive, frames.csv, and ImageSets of splits.
+
+        Raises:
+            DatasetError: DAT012 if a sweep of a further LiDAR is nearer to a frame than the frame's own.
+        """
         parts = [row for row in rows if isinstance(row, _Part)]
         drives: dict[str, list[_Part]] = {}
         for part in parts:
             drives.setdefault(part.drive, []).append(part)
         files: dict[str, str] = {}
         for drive, its in drives.items():
+            if self.timed:
+                self._require_sweeps_apart(its)
             files |= {f"{drive}/{name}": text for name, text in self._of_drive(its)}
         table = [("name", "frame", "scene", "t_us"), *(part.row for part in parts)]
         files["frames.csv"] = "".join(",".join(row) + "\n" for row in table)
@@ -183,9 +198,12 @@ class FolderWriter:
         poses: dict[int, tuple[float, ...]] = {}
         for part in parts:
             cameras, lidars = {**part.cameras, **cameras}, {**part.lidars, **lidars}
-            transforms, poses = {**part.transforms, **transforms}, {**part.poses, **poses}
+            transforms = {**part.transforms, **transforms}
+            for t_us, pose in part.poses.items():
+                poses.setdefault(t_us, pose)
         reference = next(iter(parts[0].lidars))
-        has_poses = self.timed and len(set(poses.values())) > 1
+        known = any(part.moves for part in parts) or len(set(poses.values())) > 1
+        has_poses = self.timed and known
         yield (
             "calibration.yaml",
             calibration_text(
@@ -209,24 +227,12 @@ class FolderWriter:
     def _stem(self, plan: FramePlan, t_us: int) -> str:
         return str(t_us) if self.timed else f"{plan.number:06d}"
 
-    def _require_apart(self, drive: str, frames: Sequence[Frame]) -> None:
-        """Refuse frames that times cannot tell apart."""
-        times = [frame.sweep.t_us for frame in frames]
-        if len(set(times)) < len(times):
-            twice = next(frame for k, frame in enumerate(frames) if times[k] in times[:k])
-            what = f"two frames of drive {drive} have the time {twice.sweep.t_us} us, one is {twice.frame_id}"
-            raise DatasetError("DAT012", what, "leave one of them out (--frames)")
-        for camera in dict.fromkeys(view.name for frame in frames for view in frame.cameras):
-            own = [next((v.t_us for v in frame.cameras if v.name == camera), None) for frame in frames]
-            there = np.array(sorted({t for t in own if t is not None}))
-            for frame, t in zip(frames, own, strict=True):
-                apart = np.abs(there - frame.sweep.t_us)
-                near = int(apart.argmin())
-                if apart[near] <= self.tolerance_us and there[near] != t:
-                    what = (
-                        f"frame {frame.frame_id}: an image of {camera} of another frame is nearer in time than its own"
-                    )
-                    raise DatasetError("DAT012", what, "leave the frame out (--frames), or write another layout")
+    def _require_sweeps_apart(self, parts: Sequence[_Part]) -> None:
+        """Refuse frames for which another sweep of a further LiDAR is nearer than their own."""
+        names, times = [part.row[1] for part in parts], [part.t_us for part in parts]
+        for lidar in dict.fromkeys(name for part in parts for name in part.later):
+            more = [t for part in parts for name, t in part.between if name == lidar]
+            require_own(lidar, names, times, [part.later.get(lidar) for part in parts], more, self.tolerance_us)
 
 
 def _times(frame: Frame) -> Iterator[int]:

@@ -115,8 +115,9 @@ class KittiWriter:
 
     def plans(self, plans: Sequence[FramePlan], frames: Sequence[Frame]) -> list[FramePlan]:
         """The plans of frames that have an image of the camera, numbered anew."""
-        kept = [plan for plan, frame in zip(plans, frames, strict=True) if self._view(frame) is not None]
-        return [replace(plan, number=number) for number, plan in enumerate(kept)]
+        found = [(plan, self._view(frame)) for plan, frame in zip(plans, frames, strict=True)]
+        kept = [(plan, view.name) for plan, view in found if view is not None]
+        return [replace(plan, number=k, images={name: f"{k:06d}"}) for k, (plan, name) in enumerate(kept)]
 
     def files(self, plan: FramePlan, source: SourceFrame) -> tuple[Files, object]:
         """The files of a frame, and its row of frames.csv."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
-from pointsam.convert.base import Files, FramePlan, Loss, Losses
+from pointsam.convert.base import Files, FramePlan, Loss, Losses, is_timed
 from pointsam.convert.names import CATEGORY_OF, NO_CATEGORY, category_of, in_nuscenes
 from pointsam.convert.nuscenes_tables import CATEGORIES, FrameRows, Row, posed, sensor_row, tables
+from pointsam.convert.parts import parts_of
 from pointsam.convert.source import SourceFrame, point_bytes
 from pointsam.datasets.nuscenes.annotations import VISIBILITY, VISIBILITY_TOKENS
 from pointsam.datasets.nuscenes.exposures import COLUMNS
@@ -44,6 +45,7 @@ TYPES = Loss("classes that nuScenes does not have keep their name, and are void"
 NAMELESS = Loss(f"void boxes whose name is not known become {NO_CATEGORY}", unit="box")
 LEVELS = Loss("levels of visibility other than nuScenes' are left out", unit="box")
 TRACKS = Loss("boxes without a track get no velocity", unit="box")
+DIVIDED = Loss("scenes that are in several splits, or in part in one, are divided: the tables list splits by scenes")
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,19 @@ class NuscenesWriter:
         lidars: names of the LiDARs in the source, the reference first.
         timed: whether frames have times.
         version: name of the version folder.
+        parts: name of the scene in the tables by id of the frame, of the frames of scenes that splits divide.
     """
 
     lidars: tuple[str, ...]
     timed: bool = True
     version: str = "v1.0-converted"
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def of(frames: Sequence[Frame], splits: Mapping[str, Sequence[int]]) -> NuscenesWriter:
+        """The writer for some frames, with the positions of the frames of each split."""
+        lidars = dict.fromkeys(sweep.sensor for frame in frames for sweep in frame.sweeps)
+        return NuscenesWriter(tuple(lidars), is_timed(frames), parts=parts_of(frames, splits))
 
     @property
     def next_options(self) -> str:
@@ -82,6 +92,7 @@ class NuscenesWriter:
             more = [name for name in columns if name not in COLUMNS and name != "_"]
             losses.add(replace(EXTRA, what=f"{EXTRA.what}: {', '.join(more)}"), bool(more))
         losses.add(TIMES, not self.timed)
+        losses.add(DIVIDED, frame.frame_id in self.parts)
 
     def survey_truth(self, source: SourceFrame, losses: Losses) -> None:
         """Count what the layout cannot hold of the ground truth of a frame."""
@@ -108,7 +119,8 @@ class NuscenesWriter:
     def files(self, plan: FramePlan, source: SourceFrame) -> tuple[Files, object]:
         """The files of a frame, and its rows."""
         frame, files = source.frame, dict[str, bytes]()
-        rows = FrameRows(plan.frame_id, plan.scene, frame.sweep.t_us, bool(frame.neighbours))
+        part = self.parts.get(plan.frame_id, plan.scene)
+        rows = FrameRows(plan.frame_id, plan.scene, part, frame.sweep.t_us, bool(frame.neighbours))
         for view in frame.cameras:
             stem = plan.images[view.name]
             content = source.image_files(view, f"samples/{view.name}/{stem}", _IMAGES)

@@ -32,7 +32,8 @@ class FrameRows:
 
     Args:
         frame_id: its id, which becomes the token of its sample.
-        scene: its scene.
+        scene: its scene in the source. Sweeps and objects are linked within it.
+        part: its scene in the tables: the same, or a part of it.
         t_us: its time.
         moves: whether the motion of the vehicle is known, so that its sweeps follow others.
         data: one row for each sensor file.
@@ -42,6 +43,7 @@ class FrameRows:
 
     frame_id: str
     scene: str
+    part: str
     t_us: int
     moves: bool = True
     data: list[Row] = field(default_factory=list)
@@ -94,9 +96,10 @@ def tables(frames: Sequence[FrameRows], version: str, splits: Mapping[str, Seque
         version: name of the folder.
         splits: positions of the frames of each split.
     """
-    scenes: dict[str, list[FrameRows]] = {}
+    scenes, parts = dict[str, list[FrameRows]](), dict[str, list[FrameRows]]()
     for frame in frames:
         scenes.setdefault(frame.scene, []).append(frame)
+        parts.setdefault(frame.part, []).append(frame)
     rows: dict[str, list[Row]] = {
         **_sensors(frames),
         **_fixed(frames),
@@ -109,8 +112,8 @@ def tables(frames: Sequence[FrameRows], version: str, splits: Mapping[str, Seque
                 "filename": _MAP,
             }
         ],
-        "scene": [_scene(name, found) for name, found in scenes.items()],
-        "sample": [row for found in scenes.values() for row in _samples(found)],
+        "scene": [_scene(name, found) for name, found in parts.items()],
+        "sample": [row for found in parts.values() for row in _samples(found)],
         "sample_data": [row for found in scenes.values() for row in _data(found)],
         "ego_pose": [
             {"token": one["token"], "timestamp": one["t_us"], **{k: one[k] for k in ("translation", "rotation")}}
@@ -126,7 +129,7 @@ def tables(frames: Sequence[FrameRows], version: str, splits: Mapping[str, Seque
     if panoptic:
         rows["panoptic"] = panoptic
     files = {f"{version}/{name}.json": _json(found) for name, found in rows.items()}
-    whole = {name: sorted({frames[k].scene for k in places}) for name, places in splits.items()}
+    whole = {name: sorted({frames[k].part for k in places}) for name, places in splits.items()}
     files[f"{version}/splits.json"] = json.dumps(whole, indent=1).encode()
     sink = io.BytesIO()
     Image.new("L", (1, 1)).save(sink, "PNG")
@@ -176,7 +179,7 @@ def _log(scene: str) -> Row:
 def _scene(name: str, frames: Sequence[FrameRows]) -> Row:
     return {
         "token": token("scene", name),
-        "log_token": token("log", name),
+        "log_token": token("log", frames[0].scene),
         "nbr_samples": len(frames),
         "first_sample_token": frames[0].frame_id,
         "last_sample_token": frames[-1].frame_id,
@@ -187,7 +190,7 @@ def _scene(name: str, frames: Sequence[FrameRows]) -> Row:
 
 def _samples(frames: Sequence[FrameRows]) -> list[Row]:
     names = [frame.frame_id for frame in frames]
-    scene = token("scene", frames[0].scene)
+    scene = token("scene", frames[0].part)
     return [
         {"token": name, "timestamp": frame.t_us, **_links(names, k), "scene_token": scene}
         for k, (name, frame) in enumerate(zip(names, frames, strict=True))

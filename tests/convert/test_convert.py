@@ -204,6 +204,100 @@ def test_selected_frames_keep_the_sweeps_between_them(tmp_path):
     assert [s.t_us for s in second.past_sweeps(last, 9)] == [s.t_us for s in first.past_sweeps(last, 9)]
 
 
+@pytest.mark.parametrize("target", ["folder", "kitti", "nuscenes"])
+def test_frames_in_any_order_and_twice_give_the_same_bytes(tmp_path, target):
+    root = made("raw", tmp_path / "root")
+    names = open_dataset(root).frame_ids()[:3]
+    trees = []
+    for place, frames in (("sorted", names), ("mixed", (names[2], names[0], names[1], names[0]))):
+        written(root, tmp_path / place, target, frames=tuple(frames))
+        files = sorted(p for p in (tmp_path / place).rglob("*") if p.is_file())
+        trees.append({p.relative_to(tmp_path / place): p.read_bytes() for p in files})
+    assert trees[0] == trees[1]
+
+
+def test_names_of_images_that_change_are_noted(tmp_path):
+    """Precomputed masks go by the names of images, and are not converted."""
+    root = made("kitti", tmp_path / "root")
+    last = open_dataset(root).frame_ids()[-1]
+    for target, frames, expected in (("kitti", (), 0), ("kitti", (last,), 1), ("folder", (last,), 1)):
+        dest = tmp_path / f"{target}{len(frames)}"
+        notes = [note for note in written(root, dest, target, frames=frames)[1].notes if "--masks-dir" in note]
+        assert len(notes) == expected
+    _, said = written(made("nuscenes", tmp_path / "tables"), tmp_path / "dest", "folder")
+    assert any("images get other names" in note and note.endswith("(4 frames)") for note in said.notes)
+
+
+def standing(tables):
+    """An edit of make_root: the vehicle does not move."""
+    for row in tables["ego_pose"]:
+        row.update({name: tables["ego_pose"][0][name] for name in ("translation", "rotation")})
+
+
+@pytest.mark.parametrize("target", ["folder", "nuscenes"])
+def test_the_poses_of_a_standing_vehicle_are_kept(tmp_path, target):
+    root = make_root(tmp_path / "root", edit=standing)
+    first = open_dataset(root)
+    second, _ = written(root, tmp_path / "dest", target)
+    for theirs, ours in zip(first.frame_ids(), second.frame_ids(), strict=True):
+        assert set(second.frame(ours).neighbours) == {-1, 1}
+        past = [data.past_sweeps(frame_id, 5) for data, frame_id in ((first, theirs), (second, ours))]
+        assert [sweep.t_us for sweep in past[1]] == [sweep.t_us for sweep in past[0]]
+        speed = [data.velocities_mps(frame_id) for data, frame_id in ((first, theirs), (second, ours))]
+        np.testing.assert_allclose(speed[1], speed[0], atol=1e-3)
+
+
+def test_splits_within_a_scene_stay_apart_in_tables(tmp_path):
+    """Splits of tables are lists of scenes. Sweeps, tracks and velocities go on across the parts of a scene."""
+    from helpers.folder_root import make_folder
+
+    make_folder(root := tmp_path / "root", drives=("a", "b"), frames=4, points=200)
+    first = open_dataset(root)
+    a, b = first.frame_ids("a"), first.frame_ids("b")
+    splits = {"train": [a[0], a[2], *b], "val": [a[1]]}
+    (root / "ImageSets").mkdir()
+    for name, its in splits.items():
+        (root / "ImageSets" / f"{name}.txt").write_text("\n".join(its))
+    second, said = written(root, tmp_path / "dest", "nuscenes")
+    same = {first.frame(name).sweep.t_us: name for name in a}
+    scenes = {second.scene(frame_id) for frame_id in second.frame_ids()}
+    assert scenes == {"a-train", "a-val", "a-rest", "b"}
+    assert any(note.endswith("list splits by scenes (4 frames)") for note in said.notes)
+    assert len(second.frame_ids("train")) == 6
+    assert set(second.frame_ids("train")).isdisjoint(second.frame_ids("val"))
+    for part, expected in (("a-train", [a[0], a[2]]), ("a-val", [a[1]]), ("a-rest", [a[3]])):
+        ours = second.frame_ids(part)
+        assert [same[second.frame(frame_id).sweep.t_us] for frame_id in ours] == expected
+        for frame_id, theirs in zip(ours, expected, strict=True):
+            past = [data.past_sweeps(one, 5) for data, one in ((first, theirs), (second, frame_id))]
+            assert [sweep.t_us for sweep in past[1]] == [sweep.t_us for sweep in past[0]]
+            speed = [data.velocities_mps(one) for data, one in ((first, theirs), (second, frame_id))]
+            np.testing.assert_allclose(speed[1], speed[0], atol=1e-3)
+
+
+def test_splits_of_frames_without_motion_stay_apart_in_tables(tmp_path):
+    root = made("kitti", tmp_path / "root")
+    (root / "ImageSets").mkdir(exist_ok=True)
+    for name, frame_id in zip(("train", "val"), open_dataset(root).frame_ids(), strict=True):
+        (root / "ImageSets" / f"{name}.txt").write_text(frame_id)
+    second, _ = written(root, tmp_path / "dest", "nuscenes")
+    assert second.frame_ids("train") != second.frame_ids("val")
+    assert second.frame_ids("training-val") == second.frame_ids("val")
+
+
+def test_names_of_parts_are_free():
+    from types import SimpleNamespace
+
+    from pointsam.convert.parts import parts_of
+
+    scenes = {"p": "a", "q": "a", "r": "a-val", "s": "b"}
+    frames = [SimpleNamespace(frame_id=name, scene=scene) for name, scene in scenes.items()]
+    splits = {"train": [0, 1, 2, 3], "val": [1]}
+    assert parts_of(frames, splits) == {"p": "a-train", "q": "a-train-val"}
+    assert parts_of(frames, {"val": [1]}) == {"p": "a-rest", "q": "a-val-2"}
+    assert parts_of(frames, {}) == {}
+
+
 def test_calibrations_that_differ_become_drives(tmp_path):
     """Each frame of KITTI's object layout has its own calibration, a folder has one for each drive."""
     from helpers.kitti_root import CALIB
@@ -301,8 +395,8 @@ def test_lenses_are_a_loss_in_kitti(tmp_path):
     assert open_dataset(tmp_path / "dest").frame("000000").cameras[0].camera.model is None
 
 
-def second_lidar(tables):
-    """An edit of make_root: LIDAR_FRONT, with the files of LIDAR_TOP, 20 ms later and mounted elsewhere."""
+def second_lidar(tables, late_us=20_000):
+    """An edit of make_root: LIDAR_FRONT, with the files of LIDAR_TOP, later than it and mounted elsewhere."""
     sensor = next(row for row in tables["sensor"] if row["channel"] == "LIDAR_TOP")
     mounted = next(row for row in tables["calibrated_sensor"] if row["sensor_token"] == sensor["token"])
     tables["sensor"].append({**sensor, "token": "front", "channel": "LIDAR_FRONT"})
@@ -311,7 +405,7 @@ def second_lidar(tables):
     own = [row for row in tables["sample_data"] if row["calibrated_sensor_token"] == mounted["token"]]
     for row in own:
         names = {key: row[key] and "front" + row[key] for key in ("token", "prev", "next")}
-        late = {"timestamp": row["timestamp"] + 20_000, "calibrated_sensor_token": "front"}
+        late = {"timestamp": row["timestamp"] + late_us, "calibrated_sensor_token": "front"}
         tables["sample_data"].append({**row, **names, **late})
 
 
@@ -335,3 +429,17 @@ def test_all_lidars_survive(tmp_path, target):
     refused(
         label("convert", root, tmp_path / "none", "--to", "kitti", "--lidar", reading.lidar), "SCH004", "further LiDARs"
     )
+
+
+@pytest.mark.parametrize("late_us", [20_000, 40_000])
+def test_a_sweep_between_frames_does_not_replace_one_of_a_later_lidar(tmp_path, late_us):
+    """Sweeps come each 50 ms. 40 ms late, the sweep before that of a frame is nearer to it: a folder cannot hold it."""
+    root = make_root(tmp_path / "root", edit=lambda tables: second_lidar(tables, late_us))
+    reading = Reading(lidar="LIDAR_TOP,LIDAR_FRONT")
+    wanted = Conversion(root, "folder", reading, accept_loss=True)
+    if late_us == 20_000:
+        assert convert(wanted, tmp_path / "dest").frames == 2
+        return
+    with pytest.raises(DatasetError, match=r"DAT012.*a file of LIDAR_FRONT of another time is nearer"):
+        convert(wanted, tmp_path / "dest")
+    assert not (tmp_path / "dest").exists()
