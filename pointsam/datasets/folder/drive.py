@@ -13,7 +13,7 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.folder.box_files import BoxFiles
 from pointsam.datasets.folder.calibration import Calibration
-from pointsam.datasets.folder.poses import NAMES, PoseTable, read_poses, trajectory
+from pointsam.datasets.folder.poses import NAMES, read_poses, trajectory
 from pointsam.datasets.folder.recording import Recording, by_index, by_stamp
 from pointsam.datasets.folder.stamps import inferred_unit, microseconds
 from pointsam.datasets.folder.trajectory import PoseFile
@@ -227,17 +227,11 @@ class Drive:
         entry = self.calibration.poses
         table = read_poses(self.poses_file, entry.format)
         frame = SE3.identity() if entry.frame is None else self.calibration.tree.pose(entry.frame, "poses.frame")
-        return trajectory(table, entry, frame, self._row_times(table) if table.form == "kitti" else None)
+        return trajectory(table, entry, frame, self._row_times() if table.form == "kitti" else None)
 
-    def _row_times(self, table: PoseTable) -> NDArray[np.int64]:
-        """Time of each line of a file without stamps."""
-        if self._listed_times is not None:
-            return self._listed_times
-        period_s = self.calibration.files.period_s
-        times: NDArray[np.int64] = self.reference.t_us
-        if self.calibration.files.match == "index" and period_s is not None:
-            times = np.round(np.arange(len(table.position_m)) * period_s * 1e6).astype(np.int64)
-        return times
+    def _row_times(self) -> NDArray[np.int64]:
+        """Time of each line of a file without stamps: of times.txt, else of the sweeps of the reference LiDAR."""
+        return self.reference.t_us if self._listed_times is None else self._listed_times
 
     @cached_property
     def _listed_times(self) -> NDArray[np.int64] | None:

@@ -262,6 +262,23 @@ def test_a_pose_is_not_invented_where_there_is_none(tmp_path):
     assert data.frame(data.frame_ids()[-1])
 
 
+def test_a_line_of_poses_is_that_of_a_sweep_whatever_its_number(tmp_path):
+    make_folder(tmp_path, frames=5, match="index", poses="kitti", boxes="none", cameras=("front",), points=50)
+    for part in ("clouds/top", "images/front"):
+        for path in (tmp_path / part).iterdir():
+            if path.stem in ("000001", "000003"):
+                path.unlink()
+    with pytest.raises(DatasetError, match="5 poses for 3 times"):
+        _ = open_dataset(tmp_path).drives["drive"].poses
+    lines = (tmp_path / "poses.txt").read_text().splitlines()
+    (tmp_path / "poses.txt").write_text("\n".join(lines[::2]))
+    data = open_dataset(tmp_path)
+    for frame_id in data.frame_ids():
+        sweep = data.frame(frame_id).sweep
+        assert sweep.t_us == int(frame_id) * PERIOD_US
+        same_pose(sweep.world_SE3_ego, pose(START_US + sweep.t_us))
+
+
 @pytest.mark.parametrize(
     ("boxes", "text", "problem"),
     [
