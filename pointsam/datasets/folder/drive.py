@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -25,6 +26,7 @@ from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, RollingShutter, Sweep
 
+_RUN = re.compile(r"[^0-9]*([0-9]{1,11})[^0-9]*")
 IMAGES_IN, CLOUDS_IN, TIMES, KEY_FRAMES = "images", "clouds", "times.txt", "key_frames.txt"
 
 
@@ -249,7 +251,7 @@ class Drive:
 
     def _time_of_index(self, place: int, stem: str) -> int | None:
         """Time of a file by its position in its folder and its name; 0 if times are not known."""
-        number = int(stem) if stem.isascii() and stem.isdigit() and len(stem) < 12 else None
+        number = _index(stem)
         listed, period_s = self._listed_times, self.calibration.files.period_s
         if listed is not None:
             stems = self._reference_stems
@@ -284,3 +286,9 @@ class Drive:
     def _within(self) -> str:
         files = self.calibration.files
         return "of its name" if files.match == "index" else f"within {files.tolerance_s:g} s (files.tolerance_s)"
+
+
+def _index(stem: str) -> int | None:
+    """The number in a name (10 of scan_10); None if it has none or several."""
+    found = _RUN.fullmatch(stem)
+    return None if found is None else int(found[1])

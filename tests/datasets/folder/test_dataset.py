@@ -279,6 +279,26 @@ def test_a_line_of_poses_is_that_of_a_sweep_whatever_its_number(tmp_path):
         same_pose(sweep.world_SE3_ego, pose(START_US + sweep.t_us))
 
 
+def test_names_with_a_number_have_its_time_and_order(tmp_path):
+    make_folder(tmp_path, frames=12, match="index", poses="kitti", boxes="none", cameras=("front",), points=50)
+    for part in ("clouds/top", "images/front"):
+        for path in sorted((tmp_path / part).iterdir()):
+            path.rename(path.with_name(f"scan_{int(path.stem)}{path.suffix}"))
+    for times in (False, True):
+        if times:
+            (tmp_path / "times.txt").write_text("".join(f"{k / 10}\n" for k in range(12)))
+        data = open_dataset(tmp_path)
+        assert data.frame_ids() == [f"scan_{k}" for k in range(12)]
+        frame = data.frame("scan_10")
+        assert frame.sweep.t_us == frame.cameras[0].t_us == 10 * PERIOD_US
+        same_pose(frame.sweep.world_SE3_ego, pose(START_US + 10 * PERIOD_US))
+        assert {k: sweep.t_us for k, sweep in frame.neighbours.items()} == {-1: 9 * PERIOD_US, 1: 11 * PERIOD_US}
+    (tmp_path / "clouds" / "top" / "scan_3.bin").unlink()
+    (tmp_path / "times.txt").unlink()
+    (tmp_path / "poses.txt").unlink()
+    assert open_dataset(tmp_path).frame("scan_4").sweep.t_us == 4 * PERIOD_US
+
+
 @pytest.mark.parametrize(
     ("boxes", "text", "problem"),
     [
