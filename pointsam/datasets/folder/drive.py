@@ -254,8 +254,9 @@ class Drive:
         number = _index(stem)
         listed, period_s = self._listed_times, self.calibration.files.period_s
         if listed is not None:
-            stems = self._reference_stems
-            at = stems.get(stem) if len(listed) == len(stems) else number
+            at = number
+            if len(listed) == len(self._reference_stems):
+                at = self._reference_stems.get(stem, None if number is None else self._reference_numbers.get(number))
             return int(listed[at]) if at is not None and at < len(listed) else None
         if period_s is None:
             return 0
@@ -265,6 +266,12 @@ class Drive:
     @cached_property
     def _reference_stems(self) -> dict[str, int]:
         return {stem: k for k, stem in enumerate(Listing(self.folder / CLOUDS_IN / self.lidars[0], SWEEPS).stems)}
+
+    @cached_property
+    def _reference_numbers(self) -> dict[int, int]:
+        """Position of a file of the reference LiDAR by the number in its name."""
+        found = {_index(stem): k for stem, k in self._reference_stems.items()}
+        return {number: k for number, k in found.items() if number is not None}
 
     def _view(self, name: str, place: int) -> CameraView:
         recording, entry = self.recording(IMAGES_IN, name), self.calibration.cameras[name]

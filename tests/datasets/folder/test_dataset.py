@@ -186,6 +186,18 @@ def test_lens_shutter_and_offsets_reach_the_frame(tmp_path):
     assert data.past_sweeps(data.frame_ids()[1], 3) == []
 
 
+def test_times_of_a_list_hold_for_names_with_other_zeros(tmp_path):
+    make_folder(tmp_path, frames=4, match="index", poses="none", boxes="none", cameras=("front",), points=50)
+    (tmp_path / "clouds" / "top" / "000001.bin").unlink()
+    for path in (tmp_path / "images" / "front").iterdir():
+        path.rename(path.with_name(f"{int(path.stem):010d}.png"))
+    (tmp_path / "times.txt").write_text("7.0\n7.3\n7.5\n")
+    data = open_dataset(tmp_path)
+    frames = [data.frame(frame_id) for frame_id in data.frame_ids()]
+    assert [frame.sweep.t_us for frame in frames] == [7_000_000, 7_300_000, 7_500_000]
+    assert [frame.cameras[0].t_us for frame in frames] == [frame.sweep.t_us for frame in frames]
+
+
 def test_key_frames_are_those_of_the_list(tmp_path):
     make_folder(tmp_path, frames=4, cameras=("front",))
     keys = [START_US, START_US + 2 * PERIOD_US]
