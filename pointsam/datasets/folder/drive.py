@@ -105,7 +105,8 @@ class Drive:
         if unknown:
             what = f"{path}: {unknown[0]!r} is no sweep of {self.lidars[0]}"
             raise DatasetError("DAT010", what, "list names of its files without suffix")
-        return tuple(stem for stem in stems if stem in set(wanted))
+        listed = set(wanted)
+        return tuple(stem for stem in stems if stem in listed)
 
     def sweep(self, lidar: str, place: int) -> Sweep:
         """A sweep of a LiDAR by its position in the recording.

@@ -1,5 +1,6 @@
 import json
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -196,6 +197,17 @@ def test_times_of_a_list_hold_for_names_with_other_zeros(tmp_path):
     frames = [data.frame(frame_id) for frame_id in data.frame_ids()]
     assert [frame.sweep.t_us for frame in frames] == [7_000_000, 7_300_000, 7_500_000]
     assert [frame.cameras[0].t_us for frame in frames] == [frame.sweep.t_us for frame in frames]
+
+
+def test_a_long_list_of_key_frames_takes_no_quadratic_time(tmp_path):
+    make_folder(tmp_path, frames=1, cameras=("front",), points=5, boxes="none")
+    for k in range(1, 6000):
+        (tmp_path / "clouds" / "top" / f"{START_US + k}.bin").touch()
+    (tmp_path / "key_frames.txt").write_text("".join(f"{START_US + k}\n" for k in range(6000)))
+    drive = open_dataset(tmp_path).drives["drive"]
+    stems, begin = drive.reference.stems, time.process_time()
+    assert drive.frames == stems
+    assert time.process_time() - begin < 1
 
 
 def test_key_frames_are_those_of_the_list(tmp_path):
