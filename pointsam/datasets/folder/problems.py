@@ -34,6 +34,7 @@ def _of_drive(drive: Drive) -> Iterator[TableProblem]:
         *((CLOUDS_IN, f"lidars.{name}", name) for name in drive.lidars),
         *((IMAGES_IN, f"cameras.{name}", name) for name in drive.calibration.cameras),
     ]
+    yield from _boxes_without_sweep(drive)
     for kind, _, name in sensors:
         recording = drive.recording(kind, name)
         where = str(recording.listing.folder)
@@ -47,6 +48,17 @@ def _of_drive(drive: Drive) -> Iterator[TableProblem]:
         for kind, field, name in sensors[1:]:
             yield from _clock(drive, drive.recording(kind, name), field)
     yield from _clock_of_poses(drive)
+
+
+def _boxes_without_sweep(drive: Drive) -> Iterator[TableProblem]:
+    """Files of boxes that belong to no sweep. Files that cannot be read are named by the rule ground-truth."""
+    try:
+        left = drive.boxes.unmatched
+    except (DatasetError, CalibrationError):
+        return
+    if left:
+        what = f"{counted(len(left), 'file')} of boxes left out: no sweep is theirs, for example that of {left[0]!r}"
+        yield TableProblem(STAMPS, str(drive.boxes.files), what)
 
 
 def _holes(recording: Recording) -> Iterator[str]:

@@ -354,6 +354,32 @@ def test_a_box_that_cannot_be_read_is_named(tmp_path, boxes, text, problem):
     assert np.isnan(data.velocities_mps(data.frame_ids()[1])).all()
 
 
+def test_files_of_boxes_belong_to_the_nearest_sweep(tmp_path):
+    make_folder(tmp_path, frames=4, cameras=("front",), points=50, boxes_frame="vehicle")
+    files = [tmp_path / "boxes" / f"{START_US + k * PERIOD_US}.json" for k in range(4)]
+    rows = json.loads(files[0].read_text())
+    files[1].rename(files[1].with_name(f"{START_US + PERIOD_US + 3}.json"))
+    files[2].with_name(f"{START_US + 2 * PERIOD_US - 40_000}.json").write_text("[]")  # that sweep has one of its name
+    files[3].rename(files[3].with_name(f"{START_US + 3 * PERIOD_US - 9000}.json"))
+    files[3].with_name(f"{START_US + 3 * PERIOD_US + 9001}.json").write_text("[]")
+    files[3].with_name(f"{START_US + 4 * PERIOD_US}.json").write_text("[]")
+    data = open_dataset(tmp_path)
+    assert [len(data.boxes(frame_id)) for frame_id in data.frame_ids()] == 4 * [len(rows)]
+    (found,) = data.table_problems()
+    assert found.rule == "file-times"
+    assert found.what == f"3 files of boxes left out: no sweep is theirs, for example that of '{START_US + 160_000}'"
+
+
+def test_numbered_files_of_boxes_belong_to_equal_numbers(tmp_path):
+    make_folder(tmp_path, frames=3, match="index", poses="none", boxes_frame="vehicle", cameras=("front",), points=50)
+    path = tmp_path / "boxes" / "000001.json"
+    path.rename(path.with_name("1.json"))
+    path.with_name("7.json").write_text("[]")
+    data = open_dataset(tmp_path)
+    assert all(len(data.boxes(frame_id)) for frame_id in data.frame_ids())
+    assert "1 file of boxes left out: no sweep is theirs, for example that of '7'" in next(data.table_problems()).what
+
+
 def test_boxes_need_a_frame(tmp_path):
     make_folder(tmp_path, frames=1, edit=lambda c: replace(c, boxes=replace(c.boxes, frame=None)))
     data = open_dataset(tmp_path)
