@@ -402,6 +402,25 @@ def test_yaw_is_read_in_the_stated_unit(tmp_path):
     assert boxes.token == (f"{START_US}/line-0",)
 
 
+def test_drives_may_have_dots_in_their_names(tmp_path):
+    names = ("2024.10.11", "v1.2", "a.b")
+    make_folder(tmp_path, drives=names, frames=1, cameras=("front",), points=50, boxes="none")
+    for name in ("notes.md", "scan.bin.gz", "archive.ZIP", "poses.CSV"):
+        (tmp_path / name).touch()
+    assert sorted(open_dataset(tmp_path).drives) == sorted(names)
+    assert DATASET.recognises(tmp_path)
+
+
+def test_drives_beyond_the_limit_are_told(tmp_path, monkeypatch):
+    make_folder(tmp_path, drives=("a", "b", "c"), frames=1, cameras=("front",), points=50, boxes="none")
+    assert list(open_dataset(tmp_path).table_problems()) == []
+    monkeypatch.setattr("pointsam.datasets.folder._MOST", 2)
+    data = open_dataset(tmp_path)
+    assert list(data.drives) == ["a", "b"]
+    (found,) = data.table_problems()
+    assert found.what == "1 name passed over: they are too many to look for drives in them"
+
+
 def test_a_folder_of_many_data_sets_is_not_one_of_them(tmp_path):
     for name in ("drive_a", "drive_b"):
         for part in ("images", "clouds"):
