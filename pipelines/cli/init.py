@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--png", type=PATH, help="Draw the points of a frame over its images, to this file.")
 @click.option("--frame", help="Frame to draw.  [default: the middle one]")
 @click.option("--lidar", help="LiDARs to read, with commas between them.  [default: all]")
-@click.option("--overwrite", is_flag=True, help="Replace an existing calibration file by a new draft.")
+@click.option("--overwrite", is_flag=True, help="Replace the picture; without --png, the calibration by a draft.")
 @JSON_OPTION
 def init(
     data: DataPath,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,10 @@ from shlex import quote
 from pipelines.data import DataSpec
 from pipelines.labelling.check import CheckReport, run_check
 from pipelines.labelling.request import Selection
-from pointsam.base.errors import DatasetError, StoreError
+from pointsam.base.errors import CalibrationError, DatasetError, StoreError
 from pointsam.base.files import require_free, write_together
 from pointsam.base.words import counted
+from pointsam.base.yaml_text import parse_yaml
 from pointsam.checks.folder_draft import draft
 from pointsam.checks.folder_survey import FolderFound, survey
 from pointsam.datasets import read_frame
@@ -23,7 +25,7 @@ from pointsam.datasets.folder.calibration import NAMES, find_calibration, raw_va
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
 
-_OPENED = 20
+_OPENED, _TRIED = 20, 200
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class InitReport:
         missing: fields that must be completed.
         checked: what `check` found; None before the calibration is complete.
         drawn: the picture and the frame that it shows; None if nothing was drawn.
+        not_drawn: why no frame could be drawn; None if one was, or none was asked for.
         next_command: what to do next.
     """
 
@@ -47,6 +50,7 @@ class InitReport:
     next_command: str
     checked: CheckReport | None = None
     drawn: tuple[str, str] | None = None
+    not_drawn: str | None = None
     sensors: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +70,8 @@ class InitReport:
             lines.append(self.checked.text())
         if self.drawn is not None:
             lines.append(f"drew frame {self.drawn[1]} to {self.drawn[0]}")
+        if self.not_drawn is not None:
+            lines.append(f"drew nothing: {self.not_drawn}")
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, object]:
@@ -80,6 +86,7 @@ class InitReport:
             "written": self.written,
             "to_complete": list(self.missing),
             "drawn": None if self.drawn is None else list(self.drawn),
+            "not_drawn": self.not_drawn,
             "check": None if self.checked is None else self.checked.as_dict(),
         }
 
@@ -90,8 +97,8 @@ def init_folder(data: DataSpec, png: Path | None, frame: str | None, overwrite: 
     Args:
         data: the folder.
         png: picture to write.
-        frame: frame to draw; None for the first of the middle drive that can be drawn.
-        overwrite: whether an existing calibration file, or picture, is replaced.
+        frame: frame to draw; None for the one nearest to the middle that can be drawn.
+        overwrite: whether an existing picture is replaced, or without `png` the calibration file by a new draft.
 
     Raises:
         DatasetError: DAT001 or DAT002 if it is no folder of this layout; DAT010 on an unknown frame.
@@ -100,12 +107,12 @@ def init_folder(data: DataSpec, png: Path | None, frame: str | None, overwrite: 
     """
     root, found = data.root, survey(data.root)
     files = [path for path in (find_calibration(root / name if name else root) for name in _places(data)) if path]
-    if overwrite or not files:
+    if not files or (overwrite and png is None):
         if not isinstance(root, Path):
             raise StoreError("OUT002", f"{root}: nothing is written to an object store", f"put a {NAMES[0]} there")
-        path = root / NAMES[0]
+        path = find_calibration(root) or root / NAMES[0]
         require_free(path, overwrite)
-        write_together([(path, draft(found).encode())])
+        write_together([(path, _draft(found, path))])
         missing = tuple(to_complete(raw_values(path)))
         way = f"complete {path}, then: pointsam-label init {quote(str(root))} --png points.png"
         return InitReport(str(root), found, str(path), missing, way)
@@ -114,16 +121,17 @@ def init_folder(data: DataSpec, png: Path | None, frame: str | None, overwrite: 
     if missing:
         way = f"complete these fields, then: pointsam-label init {quote(str(root))} --png points.png"
         return InitReport(str(root), found, None, missing, way)
+    if png is not None:
+        require_free(png, overwrite)
     dataset = data.open()
-    drawn = None if png is None else (str(png), _draw(dataset, png, frame))
+    drawn, not_drawn = (None, None) if png is None else _draw(dataset, png, frame)
     checked = run_check(data, Selection(()), _OPENED, ())
     command = "check" if checked.broken or not checked.usable else "run"
     lidar = [] if data.reading.lidar is None else ["--lidar", data.reading.lidar]
     words = [quote(str(root)), *lidar, *(["--out", "OUT"] if command == "run" else [])]
     way = f"pointsam-label {command} {' '.join(words)}"
-    return InitReport(
-        str(root), found, None, (), way if png else f"{way} (look at the points first: --png FILE)", checked, drawn
-    )
+    way = way if png else f"{way} (look at the points first: --png FILE)"
+    return InitReport(str(root), found, None, (), way, checked, drawn, not_drawn)
 
 
 def _places(data: DataSpec) -> Sequence[str]:
@@ -131,14 +139,36 @@ def _places(data: DataSpec) -> Sequence[str]:
     return ["", *(name for name in drives_in(data.root) if name)]
 
 
-def _draw(dataset: Dataset, png: Path, frame_id: str | None) -> str:
-    """Draw a frame; returns its id."""
+def _draft(found: FolderFound, path: Path) -> bytes:
+    """A draft in the form of its file."""
+    text = draft(found)
+    return f"{json.dumps(parse_yaml(text.encode()), indent=2)}\n".encode() if path.suffix == ".json" else text.encode()
+
+
+def _draw(dataset: Dataset, png: Path, frame_id: str | None) -> tuple[tuple[str, str] | None, str | None]:
+    """Draw a frame, or the one nearest to the middle that can be drawn; the picture and its frame, else why not."""
+    ids = dataset.frame_ids()
+    if frame_id is not None:
+        if frame_id not in ids:
+            raise DatasetError("DAT010", f"{dataset.root}: no frame {frame_id!r}", f"frames are such as {ids[0]}")
+        _draw_frame(dataset, png, frame_id)
+        return (str(png), frame_id), None
+    middle = len(ids) // 2
+    tried = sorted(range(len(ids)), key=lambda k: abs(k - middle))[:_TRIED]
+    why = list[str]()
+    for chosen in (ids[k] for k in tried):
+        try:
+            _draw_frame(dataset, png, chosen)
+        except (DatasetError, CalibrationError) as error:
+            why.append(f"[{error.code}] {error.message}")
+        else:
+            return (str(png), chosen), None
+    return None, f"none of {counted(len(tried), 'frame')} around the middle can be drawn; {why[0]}"
+
+
+def _draw_frame(dataset: Dataset, png: Path, chosen: str) -> None:
     from pointsam.report.projected import draw_projected
 
-    ids = dataset.frame_ids()
-    if frame_id is not None and frame_id not in ids:
-        raise DatasetError("DAT010", f"{dataset.root}: no frame {frame_id!r}", f"frames are such as {ids[0]}")
-    chosen = frame_id or ids[len(ids) // 2]
     frame = read_frame(dataset, chosen)
     images = {view.name: read_image(view.source) for view in frame.cameras}
     points = read_frame_points(frame)
@@ -147,4 +177,3 @@ def _draw(dataset: Dataset, png: Path, frame_id: str | None) -> str:
     content = io.BytesIO()
     picture.save(content, format="PNG")
     write_together([(png, content.getvalue())])
-    return chosen

@@ -44,10 +44,14 @@ def root(drive, tmp_path):
     return shutil.copytree(drive, tmp_path / "root")
 
 
-def findings(root):
+def all_findings(root):
     data = open_dataset(root)
     ids = data.frame_ids()
-    return {found.rule.id: found.problem.what for found in check(data, ids, set(ids)).findings}
+    return check(data, ids, set(ids)).findings
+
+
+def findings(root):
+    return {found.rule.id: found.problem.what for found in all_findings(root)}
 
 
 def calibrated(root, edit):
@@ -265,6 +269,30 @@ def test_a_clock_is_named_with_the_offset_that_mends_it(tmp_path):
     mended = tail.replace("time_offset_s: 0.0", "time_offset_s: -18.02", 1)
     (tmp_path / "calibration.yaml").write_text(f"{head}  left:{mended}")
     assert "clocks" not in findings(tmp_path)
+
+
+def test_a_slow_camera_or_one_with_a_hole_has_no_other_clock(tmp_path):
+    make_folder(tmp_path, frames=12, points=50, cameras=("front", "left", "right"), boxes="none")
+    front, left, right = (sorted((tmp_path / "images" / name).iterdir()) for name in ("front", "left", "right"))
+    slow = front[::4]
+    for image in {*front, *left[1:8], *right[1::2]} - {*slow}:
+        image.unlink()
+    problems = [(found.rule.id, found.problem.where, found.problem.what) for found in all_findings(tmp_path)]
+    assert "clocks" not in {rule for rule, _, _ in problems}
+    told = [(where.split("/")[-1], what) for rule, where, what in problems if "key_frames.txt" in what]
+    assert [where for where, _ in told] == ["front", "left"]
+    assert told[0][1].startswith("25% of 12 frames have a file of front within 0.05 s")
+    assert {found.rule.severity for found in all_findings(tmp_path)} == {"warning"}
+
+
+def test_the_other_clock_of_a_slow_camera_is_named(tmp_path):
+    make_folder(tmp_path, frames=12, points=50, offsets_us={"left": 18_000_000}, boxes="none")
+    images = sorted((tmp_path / "images" / "left").iterdir())
+    for image in set(images) - {*images[::4]}:
+        image.unlink()
+    what = findings(tmp_path)["clocks"]
+    assert "0% of 12 frames have a file of left" in what
+    assert "25% would if its times were -18.02 s later" in what
 
 
 def test_images_with_an_exif_orientation_are_named(root):

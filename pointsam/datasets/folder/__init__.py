@@ -10,6 +10,12 @@ PARTS = ("images", "clouds")
 """Folders that a drive has."""
 _MOST = 10_000
 """Names in a root among which drives are looked for."""
+_TEXTS = (".json", ".yaml", ".yml", ".txt", ".csv", ".md", ".html", ".pdf", ".py", ".label")
+_IMAGES = (".png", ".jpg", ".jpeg", ".mp4")
+_CLOUDS = (".bin", ".npy", ".pcd", ".ply", ".parquet", ".las", ".laz")
+_ARCHIVES = (".bag", ".mcap", ".db3", ".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z")
+_FILES = (*_TEXTS, *_IMAGES, *_CLOUDS, *_ARCHIVES)
+"""Suffixes of names that are files; every other name may be that of a folder, with dots in it."""
 
 
 def is_drive(folder: DataPath) -> bool:
@@ -22,9 +28,18 @@ def drives_in(root: DataPath) -> list[str]:
     return [""] if is_drive(root) else [name for name in _folders(root) if is_drive(root / name)]
 
 
+def names_passed_over(root: DataPath) -> int:
+    """Number of names in a root that may be folders of drives, and are too many to be looked at."""
+    return 0 if is_drive(root) else max(len(_candidates(root)) - _MOST, 0)
+
+
 def _folders(root: DataPath) -> list[str]:
     """Names in a root that may be folders of drives."""
-    return [name for name in names_in(root)[:_MOST] if not name.startswith(".") and "." not in name[-5:]]
+    return _candidates(root)[:_MOST]
+
+
+def _candidates(root: DataPath) -> list[str]:
+    return [name for name in names_in(root) if not (name.startswith(".") or name.lower().endswith(_FILES))]
 
 
 def _recognises(root: DataPath) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cached_property
 
 from pointsam.base.document import parse_json
@@ -59,7 +60,7 @@ class BoxFiles:
             return self._in_sequence(stem)
         angles = self._calibration.boxes.angles
         if self._json.stems:
-            name = self._same(stem, self._json)
+            name = self._of_sweep.get(stem)
             if name is None:
                 return None
             path = self._json.path(name)
@@ -67,22 +68,52 @@ class BoxFiles:
             if is_openlabel(values):
                 return [row for frame in frames_of(values, str(path), angles) for row in frame.rows]
             return rows_of(values, str(path), angles)
-        name = self._same(stem, self._text)
+        name = self._of_sweep.get(stem)
         return None if name is None else _of_kitti(self._text.path(name))
 
-    def _same(self, stem: str, files: Listing) -> str | None:
-        """The file of a sweep: of the same name, else with an equal stamp or number."""
-        if stem in files:
-            return stem
-        times = self._by_text(files)
-        key = self._key(stem)
-        return None if key is None else times.get(key)
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """Names of files of boxes, without suffix, that no sweep of the reference LiDAR takes.
 
-    def _by_text(self, files: Listing) -> dict[int, str]:
-        if not hasattr(self, "_numbered"):
-            found = {self._key(name): name for name in files.stems}
-            self._numbered = {key: name for key, name in found.items() if key is not None}
-        return self._numbered
+        Raises:
+            DatasetError, CalibrationError: as `rows`, on a file that may hold the boxes of all sweeps.
+        """
+        if self._sequence is not None:
+            return ()
+        taken = set(self._of_sweep.values())
+        return tuple(name for name in self._files.stems if name not in taken)
+
+    @property
+    def files(self) -> DataPath:
+        """The folder of the files of boxes."""
+        return self._files.folder
+
+    @property
+    def _files(self) -> Listing:
+        return self._json if self._json.stems else self._text
+
+    @cached_property
+    def _of_sweep(self) -> dict[str, str]:
+        """The file of each sweep that has one: of the same name, else of the nearest stamp or equal number.
+
+        Each file belongs to one sweep at most, and each sweep has one file at most.
+        """
+        found = {stem: stem for stem in self._reference.stems if stem in self._files}
+        keys = {stem: self._key(stem) for stem in self._reference.stems}
+        sweeps = sorted((key, stem) for stem, key in keys.items() if key is not None)
+        files = self._calibration.files
+        most = round(files.tolerance_s * 1e6) if files.match == "stamp" else 0
+        pairs = []
+        for name in self._files.stems:
+            key = None if name in found else self._key(name)
+            if key is not None:
+                at = bisect_left(sweeps, (key, ""))
+                near = min(sweeps[max(at - 1, 0) : at + 1], key=lambda one: abs(one[0] - key), default=None)
+                if near is not None and abs(near[0] - key) <= most:
+                    pairs.append((abs(near[0] - key), name, near[1]))
+        for _, name, stem in sorted(pairs):
+            found.setdefault(stem, name)
+        return found
 
     def _key(self, text: str) -> int | None:
         unit = self._calibration.files.unit or inferred_unit([text]) or "us"

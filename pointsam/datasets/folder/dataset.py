@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder
-from pointsam.base.words import did_you_mean
+from pointsam.base.words import counted, did_you_mean
 from pointsam.datasets.base import TableProblem
-from pointsam.datasets.folder import drives_in
+from pointsam.datasets.folder import drives_in, names_passed_over
 from pointsam.datasets.folder.calibration import NAMES, Calibration, find_calibration, read_calibration
 from pointsam.datasets.folder.drive import Drive
 from pointsam.datasets.folder.problems import problems_of_drives
@@ -243,8 +243,12 @@ class Folder:
         return tuple(row.track if count[row.track] == 1 else None for row in rows)
 
     def table_problems(self) -> Iterator[TableProblem]:
-        """Clocks that differ, and times that are missing, double, unordered or have a gap."""
-        return problems_of_drives(self._drives.values())
+        """Drives passed over, clocks that differ, and times that are missing, double, unordered or have a gap."""
+        left = names_passed_over(self.root)
+        if left:
+            what = f"{counted(left, 'name')} passed over: they are too many to look for drives in them"
+            yield TableProblem("missing-files", str(self.root), what)
+        yield from problems_of_drives(self._drives.values())
 
     def fingerprint(self) -> str:
         """Hex digest over the names of all files, and the contents of calibrations, times and poses."""

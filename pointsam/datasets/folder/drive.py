@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.folder.box_files import BoxFiles
 from pointsam.datasets.folder.calibration import Calibration
-from pointsam.datasets.folder.poses import NAMES, PoseTable, read_poses, trajectory
+from pointsam.datasets.folder.poses import NAMES, read_poses, trajectory
 from pointsam.datasets.folder.recording import Recording, by_index, by_stamp
 from pointsam.datasets.folder.stamps import inferred_unit, microseconds
 from pointsam.datasets.folder.trajectory import PoseFile
@@ -25,6 +26,7 @@ from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, RollingShutter, Sweep
 
+_RUN = re.compile(r"[^0-9]*([0-9]{1,11})[^0-9]*")
 IMAGES_IN, CLOUDS_IN, TIMES, KEY_FRAMES = "images", "clouds", "times.txt", "key_frames.txt"
 
 
@@ -103,7 +105,8 @@ class Drive:
         if unknown:
             what = f"{path}: {unknown[0]!r} is no sweep of {self.lidars[0]}"
             raise DatasetError("DAT010", what, "list names of its files without suffix")
-        return tuple(stem for stem in stems if stem in set(wanted))
+        listed = set(wanted)
+        return tuple(stem for stem in stems if stem in listed)
 
     def sweep(self, lidar: str, place: int) -> Sweep:
         """A sweep of a LiDAR by its position in the recording.
@@ -227,17 +230,11 @@ class Drive:
         entry = self.calibration.poses
         table = read_poses(self.poses_file, entry.format)
         frame = SE3.identity() if entry.frame is None else self.calibration.tree.pose(entry.frame, "poses.frame")
-        return trajectory(table, entry, frame, self._row_times(table) if table.form == "kitti" else None)
+        return trajectory(table, entry, frame, self._row_times() if table.form == "kitti" else None)
 
-    def _row_times(self, table: PoseTable) -> NDArray[np.int64]:
-        """Time of each line of a file without stamps."""
-        if self._listed_times is not None:
-            return self._listed_times
-        period_s = self.calibration.files.period_s
-        times: NDArray[np.int64] = self.reference.t_us
-        if self.calibration.files.match == "index" and period_s is not None:
-            times = np.round(np.arange(len(table.position_m)) * period_s * 1e6).astype(np.int64)
-        return times
+    def _row_times(self) -> NDArray[np.int64]:
+        """Time of each line of a file without stamps: of times.txt, else of the sweeps of the reference LiDAR."""
+        return self.reference.t_us if self._listed_times is None else self._listed_times
 
     @cached_property
     def _listed_times(self) -> NDArray[np.int64] | None:
@@ -255,11 +252,12 @@ class Drive:
 
     def _time_of_index(self, place: int, stem: str) -> int | None:
         """Time of a file by its position in its folder and its name; 0 if times are not known."""
-        number = int(stem) if stem.isascii() and stem.isdigit() and len(stem) < 12 else None
+        number = _index(stem)
         listed, period_s = self._listed_times, self.calibration.files.period_s
         if listed is not None:
-            stems = self._reference_stems
-            at = stems.get(stem) if len(listed) == len(stems) else number
+            at = number
+            if len(listed) == len(self._reference_stems):
+                at = self._reference_stems.get(stem, None if number is None else self._reference_numbers.get(number))
             return int(listed[at]) if at is not None and at < len(listed) else None
         if period_s is None:
             return 0
@@ -269,6 +267,12 @@ class Drive:
     @cached_property
     def _reference_stems(self) -> dict[str, int]:
         return {stem: k for k, stem in enumerate(Listing(self.folder / CLOUDS_IN / self.lidars[0], SWEEPS).stems)}
+
+    @cached_property
+    def _reference_numbers(self) -> dict[int, int]:
+        """Position of a file of the reference LiDAR by the number in its name."""
+        found = {_index(stem): k for stem, k in self._reference_stems.items()}
+        return {number: k for number, k in found.items() if number is not None}
 
     def _view(self, name: str, place: int) -> CameraView:
         recording, entry = self.recording(IMAGES_IN, name), self.calibration.cameras[name]
@@ -290,3 +294,9 @@ class Drive:
     def _within(self) -> str:
         files = self.calibration.files
         return "of its name" if files.match == "index" else f"within {files.tolerance_s:g} s (files.tolerance_s)"
+
+
+def _index(stem: str) -> int | None:
+    """The number in a name (10 of scan_10); None if it has none or several."""
+    found = _RUN.fullmatch(stem)
+    return None if found is None else int(found[1])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.words import counted
 from pointsam.datasets.base import TableProblem
-from pointsam.datasets.folder.drive import CLOUDS_IN, IMAGES_IN, Drive
+from pointsam.datasets.folder.drive import CLOUDS_IN, IMAGES_IN, KEY_FRAMES, Drive
 from pointsam.datasets.folder.recording import Recording, problems_of
 
 STAMPS, CLOCKS = "file-times", "clocks"
@@ -34,6 +34,7 @@ def _of_drive(drive: Drive) -> Iterator[TableProblem]:
         *((CLOUDS_IN, f"lidars.{name}", name) for name in drive.lidars),
         *((IMAGES_IN, f"cameras.{name}", name) for name in drive.calibration.cameras),
     ]
+    yield from _boxes_without_sweep(drive)
     for kind, _, name in sensors:
         recording = drive.recording(kind, name)
         where = str(recording.listing.folder)
@@ -47,6 +48,17 @@ def _of_drive(drive: Drive) -> Iterator[TableProblem]:
         for kind, field, name in sensors[1:]:
             yield from _clock(drive, drive.recording(kind, name), field)
     yield from _clock_of_poses(drive)
+
+
+def _boxes_without_sweep(drive: Drive) -> Iterator[TableProblem]:
+    """Files of boxes that belong to no sweep. Files that cannot be read are named by the rule ground-truth."""
+    try:
+        left = drive.boxes.unmatched
+    except (DatasetError, CalibrationError):
+        return
+    if left:
+        what = f"{counted(len(left), 'file')} of boxes left out: no sweep is theirs, for example that of {left[0]!r}"
+        yield TableProblem(STAMPS, str(drive.boxes.files), what)
 
 
 def _holes(recording: Recording) -> Iterator[str]:
@@ -63,22 +75,27 @@ def _holes(recording: Recording) -> Iterator[str]:
 
 
 def _clock(drive: Drive, other: Recording, field: str) -> Iterator[TableProblem]:
-    """A sensor most of whose files fit no sweep of the reference LiDAR, although they would with another clock."""
+    """A sensor that few frames have a file of: it has another clock, or it is slower, began late or has a hole."""
     key, tolerance_us = _frame_times(drive), round(drive.calibration.files.tolerance_s * 1e6)
     if not len(key) or not len(other):
         return
     near = _fitting(key, other.t_us, tolerance_us)
     if near >= _FEW:
         return
-    shift = int(key[0] - other.t_us[0])
-    shifted = _fitting(key, other.t_us + shift, tolerance_us)
     what = f"{near:.0%} of {counted(len(key), 'frame')} have a file of {other.sensor} within {tolerance_us * 1e-6:g} s"
-    if shifted >= _MANY:
-        what += (
-            f"; {shifted:.0%} would if its times were {shift * 1e-6:+.6g} s later: its clock is probably another one "
-            f"({field}.time_offset_s)"
-        )
-    yield TableProblem(CLOCKS, str(other.listing.folder), what)
+    shift, sweeps_us = int(key[0] - other.t_us[0]), drive.reference.t_us
+    if _fitting(other.t_us, sweeps_us, tolerance_us) < _FEW:
+        shifted_us = other.t_us + shift
+        shifted, back = _fitting(key, shifted_us, tolerance_us), _fitting(shifted_us, sweeps_us, tolerance_us)
+        if max(shifted, back) >= _MANY:
+            what += (
+                f"; {shifted:.0%} would if its times were {shift * 1e-6:+.6g} s later: its clock is probably another "
+                f"one ({field}.time_offset_s)"
+            )
+            yield TableProblem(CLOCKS, str(other.listing.folder), what)
+            return
+    what += f"; {KEY_FRAMES} can list the frames that have one, if it is slower than the reference LiDAR"
+    yield TableProblem(STAMPS, str(other.listing.folder), what)
 
 
 def _clock_of_poses(drive: Drive) -> Iterator[TableProblem]:

@@ -6,6 +6,7 @@ compared in Unicode's composed form, because macOS stores them decomposed.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -21,6 +22,7 @@ from pointsam.datasets.kitti.files import text_lines
 from pointsam.datasets.kitti.suffixes import OF_FRAMES, SWEEPS
 
 _MOST_DIGITS = 9
+_DIGITS = re.compile(r"([0-9]+)")
 
 
 def _stems(stem: str) -> Iterator[str]:
@@ -166,9 +168,11 @@ def require_names(listing: Listing) -> None:
             )
 
 
-def natural(name: str) -> tuple[int, int, str]:
-    """A key that sorts numbers by their value, then names."""
-    return (0, int(name), name) if name.isascii() and name.isdigit() else (1, 0, name)
+def natural(name: str) -> tuple[bool, list[tuple[str, int]], str]:
+    """A key that sorts numbers by their value, then names, the numbers in them by their value (scan_2, scan_10)."""
+    parts = _DIGITS.split(name)
+    number = name.isascii() and name.isdigit()
+    return not number, [(text, int(digits)) for text, digits in zip(parts[::2], [*parts[1::2], "0"], strict=True)], name
 
 
 def composed(name: str) -> str:

@@ -1,5 +1,6 @@
 import json
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -186,6 +187,29 @@ def test_lens_shutter_and_offsets_reach_the_frame(tmp_path):
     assert data.past_sweeps(data.frame_ids()[1], 3) == []
 
 
+def test_times_of_a_list_hold_for_names_with_other_zeros(tmp_path):
+    make_folder(tmp_path, frames=4, match="index", poses="none", boxes="none", cameras=("front",), points=50)
+    (tmp_path / "clouds" / "top" / "000001.bin").unlink()
+    for path in (tmp_path / "images" / "front").iterdir():
+        path.rename(path.with_name(f"{int(path.stem):010d}.png"))
+    (tmp_path / "times.txt").write_text("7.0\n7.3\n7.5\n")
+    data = open_dataset(tmp_path)
+    frames = [data.frame(frame_id) for frame_id in data.frame_ids()]
+    assert [frame.sweep.t_us for frame in frames] == [7_000_000, 7_300_000, 7_500_000]
+    assert [frame.cameras[0].t_us for frame in frames] == [frame.sweep.t_us for frame in frames]
+
+
+def test_a_long_list_of_key_frames_takes_no_quadratic_time(tmp_path):
+    make_folder(tmp_path, frames=1, cameras=("front",), points=5, boxes="none")
+    for k in range(1, 6000):
+        (tmp_path / "clouds" / "top" / f"{START_US + k}.bin").touch()
+    (tmp_path / "key_frames.txt").write_text("".join(f"{START_US + k}\n" for k in range(6000)))
+    drive = open_dataset(tmp_path).drives["drive"]
+    stems, begin = drive.reference.stems, time.process_time()
+    assert drive.frames == stems
+    assert time.process_time() - begin < 1
+
+
 def test_key_frames_are_those_of_the_list(tmp_path):
     make_folder(tmp_path, frames=4, cameras=("front",))
     keys = [START_US, START_US + 2 * PERIOD_US]
@@ -262,6 +286,43 @@ def test_a_pose_is_not_invented_where_there_is_none(tmp_path):
     assert data.frame(data.frame_ids()[-1])
 
 
+def test_a_line_of_poses_is_that_of_a_sweep_whatever_its_number(tmp_path):
+    make_folder(tmp_path, frames=5, match="index", poses="kitti", boxes="none", cameras=("front",), points=50)
+    for part in ("clouds/top", "images/front"):
+        for path in (tmp_path / part).iterdir():
+            if path.stem in ("000001", "000003"):
+                path.unlink()
+    with pytest.raises(DatasetError, match="5 poses for 3 times"):
+        _ = open_dataset(tmp_path).drives["drive"].poses
+    lines = (tmp_path / "poses.txt").read_text().splitlines()
+    (tmp_path / "poses.txt").write_text("\n".join(lines[::2]))
+    data = open_dataset(tmp_path)
+    for frame_id in data.frame_ids():
+        sweep = data.frame(frame_id).sweep
+        assert sweep.t_us == int(frame_id) * PERIOD_US
+        same_pose(sweep.world_SE3_ego, pose(START_US + sweep.t_us))
+
+
+def test_names_with_a_number_have_its_time_and_order(tmp_path):
+    make_folder(tmp_path, frames=12, match="index", poses="kitti", boxes="none", cameras=("front",), points=50)
+    for part in ("clouds/top", "images/front"):
+        for path in sorted((tmp_path / part).iterdir()):
+            path.rename(path.with_name(f"scan_{int(path.stem)}{path.suffix}"))
+    for times in (False, True):
+        if times:
+            (tmp_path / "times.txt").write_text("".join(f"{k / 10}\n" for k in range(12)))
+        data = open_dataset(tmp_path)
+        assert data.frame_ids() == [f"scan_{k}" for k in range(12)]
+        frame = data.frame("scan_10")
+        assert frame.sweep.t_us == frame.cameras[0].t_us == 10 * PERIOD_US
+        same_pose(frame.sweep.world_SE3_ego, pose(START_US + 10 * PERIOD_US))
+        assert {k: sweep.t_us for k, sweep in frame.neighbours.items()} == {-1: 9 * PERIOD_US, 1: 11 * PERIOD_US}
+    (tmp_path / "clouds" / "top" / "scan_3.bin").unlink()
+    (tmp_path / "times.txt").unlink()
+    (tmp_path / "poses.txt").unlink()
+    assert open_dataset(tmp_path).frame("scan_4").sweep.t_us == 4 * PERIOD_US
+
+
 @pytest.mark.parametrize(
     ("boxes", "text", "problem"),
     [
@@ -293,6 +354,32 @@ def test_a_box_that_cannot_be_read_is_named(tmp_path, boxes, text, problem):
     assert np.isnan(data.velocities_mps(data.frame_ids()[1])).all()
 
 
+def test_files_of_boxes_belong_to_the_nearest_sweep(tmp_path):
+    make_folder(tmp_path, frames=4, cameras=("front",), points=50, boxes_frame="vehicle")
+    files = [tmp_path / "boxes" / f"{START_US + k * PERIOD_US}.json" for k in range(4)]
+    rows = json.loads(files[0].read_text())
+    files[1].rename(files[1].with_name(f"{START_US + PERIOD_US + 3}.json"))
+    files[2].with_name(f"{START_US + 2 * PERIOD_US - 40_000}.json").write_text("[]")  # that sweep has one of its name
+    files[3].rename(files[3].with_name(f"{START_US + 3 * PERIOD_US - 9000}.json"))
+    files[3].with_name(f"{START_US + 3 * PERIOD_US + 9001}.json").write_text("[]")
+    files[3].with_name(f"{START_US + 4 * PERIOD_US}.json").write_text("[]")
+    data = open_dataset(tmp_path)
+    assert [len(data.boxes(frame_id)) for frame_id in data.frame_ids()] == 4 * [len(rows)]
+    (found,) = data.table_problems()
+    assert found.rule == "file-times"
+    assert found.what == f"3 files of boxes left out: no sweep is theirs, for example that of '{START_US + 160_000}'"
+
+
+def test_numbered_files_of_boxes_belong_to_equal_numbers(tmp_path):
+    make_folder(tmp_path, frames=3, match="index", poses="none", boxes_frame="vehicle", cameras=("front",), points=50)
+    path = tmp_path / "boxes" / "000001.json"
+    path.rename(path.with_name("1.json"))
+    path.with_name("7.json").write_text("[]")
+    data = open_dataset(tmp_path)
+    assert all(len(data.boxes(frame_id)) for frame_id in data.frame_ids())
+    assert "1 file of boxes left out: no sweep is theirs, for example that of '7'" in next(data.table_problems()).what
+
+
 def test_boxes_need_a_frame(tmp_path):
     make_folder(tmp_path, frames=1, edit=lambda c: replace(c, boxes=replace(c.boxes, frame=None)))
     data = open_dataset(tmp_path)
@@ -313,6 +400,25 @@ def test_yaw_is_read_in_the_stated_unit(tmp_path):
     assert np.allclose(boxes.center_m, [[9, 2, 0]])
     assert boxes.size_lwh_m.tolist() == [[2, 1, 3]]
     assert boxes.token == (f"{START_US}/line-0",)
+
+
+def test_drives_may_have_dots_in_their_names(tmp_path):
+    names = ("2024.10.11", "v1.2", "a.b")
+    make_folder(tmp_path, drives=names, frames=1, cameras=("front",), points=50, boxes="none")
+    for name in ("notes.md", "scan.bin.gz", "archive.ZIP", "poses.CSV"):
+        (tmp_path / name).touch()
+    assert sorted(open_dataset(tmp_path).drives) == sorted(names)
+    assert DATASET.recognises(tmp_path)
+
+
+def test_drives_beyond_the_limit_are_told(tmp_path, monkeypatch):
+    make_folder(tmp_path, drives=("a", "b", "c"), frames=1, cameras=("front",), points=50, boxes="none")
+    assert list(open_dataset(tmp_path).table_problems()) == []
+    monkeypatch.setattr("pointsam.datasets.folder._MOST", 2)
+    data = open_dataset(tmp_path)
+    assert list(data.drives) == ["a", "b"]
+    (found,) = data.table_problems()
+    assert found.what == "1 name passed over: they are too many to look for drives in them"
 
 
 def test_a_folder_of_many_data_sets_is_not_one_of_them(tmp_path):

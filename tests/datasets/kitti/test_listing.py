@@ -56,6 +56,12 @@ def test_numbers_are_in_order_of_their_value_and_names_follow(listing):
     assert listing(*names, suffixes=SWEEPS).stems == ("9", "010", "10", "a.b_c", "vue 2", "x" * 200)
 
 
+def test_numbers_in_names_are_in_order_of_their_value(listing):
+    names = ("scan_10.bin", "scan_9_b.bin", "scan_2.bin", "scan.bin", "scan_02.bin", "v1.10.bin", "v1.9.bin", "3.bin")
+    ordered = ("3", "scan", "scan_02", "scan_2", "scan_9_b", "scan_10", "v1.9", "v1.10")
+    assert listing(*names, suffixes=SWEEPS).stems == ordered
+
+
 def test_stems_around_and_before_a_stem_are_in_natural_order(listing):
     files = listing("10.png", "9.png", "8.png")
     assert [files.around(stem) for stem in ("8", "9", "10")] == [

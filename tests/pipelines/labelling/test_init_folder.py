@@ -178,6 +178,56 @@ def test_drives_that_lack_a_sensor_are_told(tmp_path):
     assert "images/left is missing in 1 drive, for example b" in found.notes
 
 
+@pytest.fixture
+def full(bare):
+    (bare / "calibration.yaml").write_text(calibration_text(calibration_of(Options(lidars=("top", "side")))))
+    return bare
+
+
+def test_a_draft_replaces_the_file_that_is_there(full):
+    (full / "calibration.yaml").unlink()
+    path = full / "calibration.json"
+    path.write_text("{}")
+    assert label("init", full, "--overwrite").exit_code == 0
+    assert [one.name for one in full.glob("calibration.*")] == ["calibration.json"]
+    assert "cameras.front.intrinsics.fx" in set(to_complete(json.loads(path.read_text())))
+    assert "fields to be completed" in label("init", full).output
+
+
+def test_a_picture_is_replaced_by_itself(full, tmp_path):
+    picture, calibration = tmp_path / "p.png", full / "calibration.yaml"
+    before = calibration.read_bytes()
+    picture.write_text("mine")
+    refused(label("init", full, "--png", picture), "OUT003", "p.png")
+    assert picture.read_text() == "mine"
+    assert label("init", full, "--png", picture, "--overwrite").exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert calibration.read_bytes() == before
+
+
+def test_a_frame_beside_the_middle_is_drawn_if_that_has_no_image(full, tmp_path):
+    for name in ("front", "left", "right"):
+        images = sorted((full / "images" / name).iterdir())
+        images[2].unlink()
+    done = label("init", full, "--png", tmp_path / "p.png")
+    assert done.exit_code == 0, done.output
+    assert f"drew frame {START_US + 100_000} to" in done.output
+
+
+def test_the_report_is_there_if_no_frame_can_be_drawn(full, tmp_path):
+    for name in ("front", "left", "right"):
+        for image in (full / "images" / name).iterdir():
+            image.rename(image.with_name(f"{int(image.stem) + 900_000_000}.png"))
+    done = label("init", full, "--png", tmp_path / "p.png", "--json", tmp_path / "init.json")
+    assert done.exit_code == 0, done.output
+    assert "drew nothing: none of 4 frames around the middle can be drawn; [DAT011]" in done.output
+    assert "images/front: 4 images" in done.output
+    document = json.loads((tmp_path / "init.json").read_text())
+    assert document["drawn"] is None
+    assert "has no image within" in document["not_drawn"]
+    assert not (tmp_path / "p.png").exists()
+
+
 def test_an_unknown_frame_and_an_object_store_are_refused(bare, tmp_path, store):
     from helpers.stores import upload
 
