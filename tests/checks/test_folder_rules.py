@@ -236,6 +236,19 @@ def test_a_drive_with_a_hole_is_named(tmp_path):
     assert findings(tmp_path)["file-times"].startswith("1 gap in its times, the longest of 0.4 s after")
 
 
+def test_folders_that_are_no_drives_are_named(tmp_path):
+    make_folder(tmp_path, drives=("a", "b"), frames=2, cameras=("front",))
+    shutil.rmtree(tmp_path / "b" / "images")
+    assert findings(tmp_path)["missing-files"] == "the folder is left out: it has clouds/ and no images/"
+
+
+def test_a_drive_inside_of_a_drive_is_named(root, tmp_path):
+    shutil.copytree(root, tmp_path / "more")
+    (tmp_path / "more").rename(root / "monday")
+    says = findings(root)["missing-files"]
+    assert says.startswith("the folder is left out: the root has images/ and clouds/ of its own")
+
+
 def test_a_hole_in_the_images_is_named(tmp_path):
     make_folder(tmp_path, frames=8, points=50, cameras=("front", "left"), boxes="none")
     images = sorted((tmp_path / "images" / "left").iterdir())

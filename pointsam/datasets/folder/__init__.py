@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 from pointsam.base.remote import DataPath, names_in
 from pointsam.datasets.base import Dataset, DatasetPlugin
 from pointsam.taxonomy import NUSCENES
@@ -10,6 +14,7 @@ PARTS = ("images", "clouds")
 """Folders that a drive has."""
 _MOST = 10_000
 """Names in a root among which drives are looked for."""
+_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,4}$")
 
 
 def is_drive(folder: DataPath) -> bool:
@@ -22,9 +27,24 @@ def drives_in(root: DataPath) -> list[str]:
     return [""] if is_drive(root) else [name for name in _folders(root) if is_drive(root / name)]
 
 
+def left_out(root: DataPath) -> Iterator[tuple[str, str]]:
+    """Names of the folders of a root that look like drives and are none, and why."""
+    found = drives_in(root)
+    for name in _folders(root):
+        there = [part for part in PARTS if (root / name / part).is_dir()]
+        if found == [""] and len(there) == len(PARTS):
+            yield name, "the root has images/ and clouds/ of its own, so that it is the only drive"
+        elif found != [""] and len(there) == 1:
+            lacks = next(part for part in PARTS if part not in there)
+            yield name, f"it has {there[0]}/ and no {lacks}/"
+
+
 def _folders(root: DataPath) -> list[str]:
     """Names in a root that may be folders of drives."""
-    return [name for name in names_in(root)[:_MOST] if not name.startswith(".") and "." not in name[-5:]]
+    names = [name for name in names_in(root)[:_MOST] if not name.startswith(".")]
+    if isinstance(root, Path):
+        return [name for name in names if (root / name).is_dir()]
+    return [name for name in names if not _SUFFIX.search(name)]  # an object store is not asked for every file
 
 
 def _recognises(root: DataPath) -> bool:

@@ -1,5 +1,6 @@
 import json
 import shutil
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import HasClouds, HasDevkitVersion, HasUnknownClasses
 from pointsam.datasets.folder import DATASET
+from pointsam.datasets.folder.calibration import calibration_text
 from pointsam.datasets.folder.dataset import Folder
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
@@ -118,6 +120,39 @@ def test_drives_are_scenes_and_splits_name_them(tmp_path):
     (lists / "bad.txt").write_text("nothing\n")
     with pytest.raises(DatasetError, match="no such drive or frame"):
         data.frame_ids("bad")
+
+
+def test_a_split_with_an_unknown_drive_is_refused(tmp_path):
+    make_folder(tmp_path, drives=("a", "b"), frames=1, cameras=("front",))
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["b", "c"]}))
+    data = open_dataset(tmp_path)
+    assert len(data.frame_ids("train")) == 1
+    with pytest.raises(DatasetError, match=r"splits.json: val lists 'c', and .* has no such drive"):
+        data.frame_ids("val")
+
+
+def test_names_of_drives_may_have_dots_and_be_decomposed(tmp_path):
+    decomposed = unicodedata.normalize("NFD", "fährt")
+    make_folder(tmp_path, drives=("2026.11.30", "v1.b", decomposed), frames=1, cameras=("front",))
+    data = open_dataset(tmp_path)
+    assert list(data.drives) == ["2026.11.30", unicodedata.normalize("NFC", "fährt"), "v1.b"]
+    assert [data.frame(frame_id).frame_id for frame_id in data.frame_ids()] == data.frame_ids()
+    assert data.frame_ids("fährt") == [f"fährt_{START_US}"]
+
+
+def test_names_of_sensors_may_be_decomposed_on_the_disk(tmp_path):
+    make_folder(tmp_path, frames=1, edit=lambda made: calibration_text(made).replace("front", "vörne"))
+    (tmp_path / "images" / "front").rename(tmp_path / "images" / unicodedata.normalize("NFD", "vörne"))
+    data = open_dataset(tmp_path)
+    assert [view.name for view in data.frame(data.frame_ids()[0]).cameras] == ["vörne", "left", "right"]
+    assert not list(data.table_problems())
+
+
+def test_a_calibration_without_cameras_is_named(tmp_path):
+    make_folder(tmp_path, frames=1, edit=lambda made: replace(made, cameras={}))
+    data = open_dataset(tmp_path)
+    with pytest.raises(DatasetError, match=r"calibration.yaml: it names no camera"):
+        data.frame(data.frame_ids()[0])
 
 
 def test_a_drive_may_have_its_own_calibration(tmp_path):
