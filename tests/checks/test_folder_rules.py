@@ -339,6 +339,20 @@ def test_boxes_of_another_convention_are_named(root, change, says):
     assert says in findings(root)["box-conventions"]
 
 
+def test_boxes_of_no_sweep_are_named(root):
+    for path in sorted((root / "boxes").iterdir())[:3]:
+        path.rename(path.with_name(f"{int(path.stem) + 1}.json"))
+    says = findings(root)["ground-truth"]
+    assert says.startswith(f"3 of {FRAMES} files of boxes belong to no sweep of top, for example {START_US + 1}.json")
+
+
+def test_frames_of_openlabel_without_a_sweep_are_named(tmp_path):
+    make_folder(tmp_path, frames=4, points=50, cameras=("front",), boxes="openlabel")
+    for sweep in sorted((tmp_path / "clouds" / "top").iterdir())[2:]:
+        sweep.unlink()
+    assert findings(tmp_path)["ground-truth"].startswith("2 of 4 frames of boxes belong to no sweep of top")
+
+
 @pytest.mark.parametrize(
     ("written", "stated"), [("world", "top"), ("world", "vehicle"), ("top", "vehicle"), ("front", "vehicle")]
 )

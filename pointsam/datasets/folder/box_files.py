@@ -33,6 +33,7 @@ class BoxFiles:
         self._folder, self._calibration, self._reference = folder, calibration, reference
         self._json = Listing(folder / JSON, (".json",))
         self._text = Listing(folder / TEXT, (".txt",))
+        self._lost: list[str] = []
 
     @cached_property
     def exist(self) -> bool:
@@ -70,6 +71,14 @@ class BoxFiles:
         name = self._same(stem, self._text)
         return None if name is None else _of_kitti(self._text.path(name))
 
+    def without_sweep(self) -> tuple[list[str], int, str]:
+        """Files or frames of boxes that belong to no sweep, the number of all, and what they are."""
+        if self._sequence is not None:
+            return self._lost, len(self._lost) + len(self._sequence), "frame"
+        files = self._json if self._json.stems else self._text
+        used = {self._same(stem, files) for stem in self._reference.stems}
+        return [files.path(name).name for name in files.stems if name not in used], len(files.stems), "file"
+
     def _same(self, stem: str, files: Listing) -> str | None:
         """The file of a sweep: of the same name, else with an equal stamp or number."""
         if stem in files:
@@ -85,7 +94,7 @@ class BoxFiles:
         return self._numbered
 
     def _key(self, text: str) -> int | None:
-        unit = self._calibration.files.unit or inferred_unit([text]) or "us"
+        unit = self._calibration.boxes.unit or self._calibration.files.unit or inferred_unit([text]) or "us"
         return microseconds(text, unit)
 
     @cached_property
@@ -100,10 +109,12 @@ class BoxFiles:
         values = _values(path)
         if not is_openlabel(values):
             return None
-        found = dict[int, LabelledFrame]()
+        found, self._lost = dict[int, LabelledFrame](), []
         for frame in frames_of(values, str(path), self._calibration.boxes.angles):
             place = self._place(frame, str(path))
-            if place is not None:
+            if place is None:
+                self._lost.append(frame.key)
+            else:
                 found[place] = frame
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from pointsam.datasets.base import TableProblem
 from pointsam.datasets.folder.drive import CLOUDS_IN, IMAGES_IN, Drive
 from pointsam.datasets.folder.recording import Recording, problems_of
 
-STAMPS, CLOCKS = "file-times", "clocks"
+STAMPS, CLOCKS, BOXES = "file-times", "clocks", "ground-truth"
 """Ids of rules."""
 _FEW, _MANY = 0.5, 0.8
 _HOLE = 2.5
@@ -27,6 +28,20 @@ def problems_of_drives(drives: Iterable[Drive]) -> Iterator[TableProblem]:
             yield from _of_drive(drive)
         except (DatasetError, CalibrationError) as error:
             yield TableProblem(STAMPS, str(drive.folder), f"[{error.code}] {error.message}")
+        with suppress(DatasetError, CalibrationError):  # the rule ground-truth reports it for a frame
+            yield from _of_boxes(drive)
+
+
+def _of_boxes(drive: Drive) -> Iterator[TableProblem]:
+    """Boxes that no frame would have."""
+    lost, count, what = drive.boxes.without_sweep()
+    if lost:
+        yield TableProblem(
+            BOXES,
+            str(drive.folder),
+            f"{len(lost)} of {counted(count, what)} of boxes belong to no sweep of {drive.lidars[0]}, for example "
+            f"{lost[0]}: their names or stamps are not those of sweeps (boxes.unit)",
+        )
 
 
 def _of_drive(drive: Drive) -> Iterator[TableProblem]:
