@@ -8,22 +8,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.data import DataSpec
 from pipelines.labelling.check import CheckReport, run_check
 from pipelines.labelling.request import Selection
-from pointsam.base.errors import DatasetError, StoreError
+from pointsam.base.errors import DatasetError, PointSamError, StoreError
 from pointsam.base.files import require_free, write_together
+from pointsam.base.remote import DataPath
 from pointsam.base.words import counted
 from pointsam.checks.folder_draft import draft
 from pointsam.checks.folder_survey import FolderFound, survey
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.folder import drives_in
+from pointsam.datasets.folder import PARTS, drives_in
 from pointsam.datasets.folder.calibration import NAMES, find_calibration, raw_values, to_complete
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
+from pointsam.types import Frame, FramePoints
 
 _OPENED = 20
+_TRIED = 50
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -90,15 +97,19 @@ def init_folder(data: DataSpec, png: Path | None, frame: str | None, overwrite: 
     Args:
         data: the folder.
         png: picture to write.
-        frame: frame to draw; None for the first of the middle drive that can be drawn.
+        frame: frame to draw; None for the first from the middle on that can be read.
         overwrite: whether an existing calibration file, or picture, is replaced.
 
     Raises:
         DatasetError: DAT001 or DAT002 if it is no folder of this layout; DAT010 on an unknown frame.
         CalibrationError: CAL003 on a calibration file that is malformed.
-        StoreError: OUT002 or OUT003 if a file cannot be written, or on a root in an object store without calibration.
+        StoreError: OUT002 or OUT003 if a file cannot be written, or would replace one of the data, or on a root in an
+            object store without calibration.
     """
-    root, found = data.root, survey(data.root)
+    root = data.root
+    if png is not None:
+        _require_picture(png, root)
+    found = survey(root)
     files = [path for path in (find_calibration(root / name if name else root) for name in _places(data)) if path]
     if overwrite or not files:
         if not isinstance(root, Path):
@@ -138,13 +149,50 @@ def _draw(dataset: Dataset, png: Path, frame_id: str | None) -> str:
     ids = dataset.frame_ids()
     if frame_id is not None and frame_id not in ids:
         raise DatasetError("DAT010", f"{dataset.root}: no frame {frame_id!r}", f"frames are such as {ids[0]}")
-    chosen = frame_id or ids[len(ids) // 2]
-    frame = read_frame(dataset, chosen)
-    images = {view.name: read_image(view.source) for view in frame.cameras}
-    points = read_frame_points(frame)
-    boxes = dataset.boxes(chosen)
+    half = len(ids) // 2
+    chosen, frame, images, points = _readable(dataset, [frame_id] if frame_id else [*ids[half:], *ids[:half]][:_TRIED])
+    try:
+        boxes = dataset.boxes(chosen)
+    except PointSamError as error:  # check names it; the points are to be seen all the same
+        if not error.of_frame:
+            raise
+        boxes = None
     picture = draw_projected(frame, images, points.keep(points.present), boxes, dataset.taxonomy)
     content = io.BytesIO()
     picture.save(content, format="PNG")
     write_together([(png, content.getvalue())])
     return chosen
+
+
+def _readable(
+    dataset: Dataset, frame_ids: Sequence[str]
+) -> tuple[str, Frame, dict[str, NDArray[np.uint8]], FramePoints]:
+    """The first frame that can be read, its images and points. Raises the error of the first if there is none."""
+    first: PointSamError | None = None
+    for frame_id in frame_ids:
+        try:
+            frame = read_frame(dataset, frame_id)
+            images = {view.name: read_image(view.source) for view in frame.cameras}
+            return frame_id, frame, images, read_frame_points(frame)
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _require_picture(png: Path, root: DataPath) -> None:
+    """Refuse to replace a file that is no picture of this command: a calibration file, an image of the data.
+
+    Raises:
+        StoreError: OUT003.
+    """
+    if not png.is_file():
+        return
+    place = png.resolve()
+    below = place.relative_to(root.resolve()).parts if root.resolve() in place.parents else ()
+    with png.open("rb") as stream:
+        is_png = stream.read(len(_PNG)) == _PNG
+    if not is_png or any(part in PARTS for part in below):
+        raise StoreError("OUT003", f"{png} is a file of the data, or no picture", "choose another name")

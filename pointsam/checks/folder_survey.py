@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from pointsam.base.errors import DatasetError, PointSamError
-from pointsam.base.remote import DataPath, names_in
+from pointsam.base.remote import DataPath, is_folder, names_in
 from pointsam.base.words import counted
 from pointsam.checks.raw_rows import guess
 from pointsam.checks.rules.orientation import orientation_of
@@ -129,8 +129,10 @@ def survey(root: DataPath) -> FolderFound:
     """Look at a folder. Names are listed, and one image and one cloud of each sensor are read.
 
     Raises:
-        DatasetError: DAT002 if it holds no drive, or no camera or LiDAR.
+        DatasetError: DAT001 if it is no folder, DAT002 if it holds no drive, or no camera or LiDAR.
     """
+    if not is_folder(root):
+        raise DatasetError("DAT001", f"{root}: no such folder", "check the path")
     drives = tuple(drives_in(root))
     if not drives:
         there = ", ".join(names_in(root)[:8]) or "nothing"

@@ -12,6 +12,8 @@ from pointsam.taxonomy import NUSCENES
 
 PARTS = ("images", "clouds")
 """Folders that a drive has."""
+_BESIDE = ("ImageSets", "truth2d")
+"""Folders beside drives: lists of splits, and ground truth of images."""
 _MOST = 10_000
 """Names in a root among which drives are looked for."""
 _SUFFIX = re.compile(r"\.[A-Za-z]\w{0,4}$")
@@ -50,7 +52,8 @@ def _folders(root: DataPath) -> list[str]:
 def _recognises(root: DataPath) -> bool:
     """Whether a root is a drive, or holds drives and little else: a folder of many data sets may hold one of them."""
     found = drives_in(root)
-    return found == [""] or 0 < len(_folders(root)) <= 2 * len(found)
+    others = set(_folders(root)) - {*found, *_BESIDE}
+    return found == [""] or 0 < len(found) >= len(others)
 
 
 def _open(

@@ -358,3 +358,12 @@ def test_a_folder_of_many_data_sets_is_not_one_of_them(tmp_path):
     for name in ("kitti", "nuscenes", "models"):
         (tmp_path / name).mkdir()
     assert not DATASET.recognises(tmp_path)
+
+
+def test_one_drive_is_recognised_beside_lists_and_ground_truth_of_images(tmp_path):
+    make_folder(tmp_path, drives=("a",), frames=1, cameras=("front",))
+    for name in ("ImageSets", "truth2d", "notes"):
+        (tmp_path / name).mkdir()
+    assert DATASET.recognises(tmp_path)
+    (tmp_path / "kitti").mkdir()
+    assert not DATASET.recognises(tmp_path)

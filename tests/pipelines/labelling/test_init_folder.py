@@ -100,6 +100,29 @@ def test_a_wrong_transform_changes_the_picture_and_is_named(bare, tmp_path):
     assert (good[left] == bad[left]).all()
 
 
+def test_a_frame_that_cannot_be_read_does_not_stop_the_picture(tmp_path):
+    make_folder(tmp_path / "data", frames=4, cameras=("front",), points=200)
+    (tmp_path / "data" / "clouds" / "top" / f"{START_US + 200_000}.bin").write_bytes(b"")
+    (tmp_path / "data" / "boxes" / f"{START_US + 300_000}.json").write_text("[")
+    done = label("init", tmp_path / "data", "--png", tmp_path / "p.png")
+    assert f"drew frame {START_US + 300_000} to {tmp_path / 'p.png'}" in done.output
+    for cloud in (tmp_path / "data" / "clouds" / "top").iterdir():
+        cloud.write_bytes(b"")
+    refused(label("init", tmp_path / "data", "--png", tmp_path / "q.png"), "DAT008", f"{START_US + 200_000}.bin")
+
+
+def test_a_picture_takes_the_place_of_pictures_only(tmp_path):
+    make_folder(tmp_path / "data", frames=1, cameras=("front",), points=200)
+    calibration = tmp_path / "data" / "calibration.yaml"
+    text = calibration.read_text()
+    refused(label("init", tmp_path / "data", "--png", calibration), "OUT003", "is a file of the data")
+    assert calibration.read_text() == text
+    (image,) = (tmp_path / "data" / "images" / "front").iterdir()
+    refused(label("init", tmp_path / "data", "--png", image), "OUT003", "is a file of the data")
+    for _ in range(2):
+        assert label("init", tmp_path / "data", "--png", tmp_path / "p.png").exit_code == 0
+
+
 def test_a_draft_means_what_was_found(bare):
     found = survey(bare)
     path = bare / "calibration.yaml"
@@ -176,6 +199,10 @@ def test_drives_that_lack_a_sensor_are_told(tmp_path):
     found = survey(tmp_path)
     assert found.drives == ("a", "b")
     assert "images/left is missing in 1 drive, for example b" in found.notes
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    refused(label("init", tmp_path / "nothing"), "DAT001", "no such folder")
 
 
 def test_an_unknown_frame_and_an_object_store_are_refused(bare, tmp_path, store):
