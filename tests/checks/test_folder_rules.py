@@ -206,7 +206,7 @@ def test_two_frames_of_one_stamp_are_named(root):
     shutil.copy(path, path.with_name(f"{START_US}.0.bin"))
     found = findings(root)
     assert f"1 file with the time of the file before: '{START_US}' and '{START_US}.0'" in found["file-times"]
-    assert "before the frame that it follows" in found["times"]
+    assert "at the time of the frame that it follows" in found["times"]
 
 
 def test_unordered_and_double_stamps_of_poses_are_named(root):
@@ -247,6 +247,15 @@ def test_a_drive_inside_of_a_drive_is_named(root, tmp_path):
     (tmp_path / "more").rename(root / "monday")
     says = findings(root)["missing-files"]
     assert says.startswith("the folder is left out: the root has images/ and clouds/ of its own")
+
+
+def test_a_drive_without_poses_beside_others_is_named(tmp_path):
+    make_folder(tmp_path, drives=("a", "b"), frames=5, points=50, cameras=("front",), boxes="none")
+    (tmp_path / "b" / "poses.txt").rename(tmp_path / "b" / "pose.txt")
+    says = findings(tmp_path)["identity-poses"]
+    assert (
+        says == "the pose of the vehicle is the identity in all frames of 1 scene, for example 'b'; others have poses"
+    )
 
 
 def test_a_hole_in_the_images_is_named(tmp_path):
