@@ -43,7 +43,8 @@ def put(folder: Path, files: Mapping[str, bytes]) -> int:
 @contextmanager
 def new_folder(dest: Path) -> Iterator[Path]:
     """A hidden folder beside `dest`, which takes its place at the end of the block and goes if that is not reached."""
-    temporary = temporary_of(dest.absolute())
+    dest = dest.resolve()  # a link to an empty folder stays one
+    temporary = temporary_of(dest)
 
     def remove() -> None:
         remove_temporary(temporary)

@@ -12,15 +12,16 @@ from shlex import quote
 from pipelines.data import DataSpec
 from pipelines.labelling.check import CheckReport, run_check
 from pipelines.labelling.request import Selection
-from pointsam.base.errors import CalibrationError, DatasetError, StoreError
+from pointsam.base.errors import DatasetError, PointSamError, StoreError
 from pointsam.base.files import require_free, write_together
+from pointsam.base.remote import DataPath
 from pointsam.base.words import counted
 from pointsam.base.yaml_text import parse_yaml
 from pointsam.checks.folder_draft import draft
 from pointsam.checks.folder_survey import FolderFound, survey
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
-from pointsam.datasets.folder import drives_in
+from pointsam.datasets.folder import PARTS, drives_in
 from pointsam.datasets.folder.calibration import NAMES, find_calibration, raw_values, to_complete
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
@@ -103,14 +104,19 @@ def init_folder(data: DataSpec, png: Path | None, frame: str | None, overwrite: 
     Raises:
         DatasetError: DAT001 or DAT002 if it is no folder of this layout; DAT010 on an unknown frame.
         CalibrationError: CAL003 on a calibration file that is malformed.
-        StoreError: OUT002 or OUT003 if a file cannot be written, or on a root in an object store without calibration.
+        StoreError: OUT002 or OUT003 if a file cannot be written, or would replace one of the data, or on a root in an
+            object store without calibration.
     """
-    root, found = data.root, survey(data.root)
+    root = data.root
+    if png is not None:
+        _require_picture(png, root, overwrite)
+    found = survey(root)
     files = [path for path in (find_calibration(root / name if name else root) for name in _places(data)) if path]
     if not files or (overwrite and png is None):
         if not isinstance(root, Path):
             raise StoreError("OUT002", f"{root}: nothing is written to an object store", f"put a {NAMES[0]} there")
-        path = find_calibration(root) or root / NAMES[0]
+        there = find_calibration(root)
+        path = root / (NAMES[0] if there is None else there.name)
         require_free(path, overwrite)
         write_together([(path, _draft(found, path))])
         missing = tuple(to_complete(raw_values(path)))
@@ -121,8 +127,6 @@ def init_folder(data: DataSpec, png: Path | None, frame: str | None, overwrite: 
     if missing:
         way = f"complete these fields, then: pointsam-label init {quote(str(root))} --png points.png"
         return InitReport(str(root), found, None, missing, way)
-    if png is not None:
-        require_free(png, overwrite)
     dataset = data.open()
     drawn, not_drawn = (None, None) if png is None else _draw(dataset, png, frame)
     checked = run_check(data, Selection(()), _OPENED, ())
@@ -159,7 +163,9 @@ def _draw(dataset: Dataset, png: Path, frame_id: str | None) -> tuple[tuple[str,
     for chosen in (ids[k] for k in tried):
         try:
             _draw_frame(dataset, png, chosen)
-        except (DatasetError, CalibrationError) as error:
+        except PointSamError as error:
+            if not error.of_frame:
+                raise
             why.append(f"[{error.code}] {error.message}")
         else:
             return (str(png), chosen), None
@@ -172,8 +178,26 @@ def _draw_frame(dataset: Dataset, png: Path, chosen: str) -> None:
     frame = read_frame(dataset, chosen)
     images = {view.name: read_image(view.source) for view in frame.cameras}
     points = read_frame_points(frame)
-    boxes = dataset.boxes(chosen)
+    try:
+        boxes = dataset.boxes(chosen)
+    except PointSamError as error:  # check names it; the points are to be seen all the same
+        if not error.of_frame:
+            raise
+        boxes = None
     picture = draw_projected(frame, images, points.keep(points.present), boxes, dataset.taxonomy)
     content = io.BytesIO()
     picture.save(content, format="PNG")
     write_together([(png, content.getvalue())])
+
+
+def _require_picture(png: Path, root: DataPath, overwrite: bool) -> None:
+    """Refuse to write a picture over a file of the data, or over any other file that is not to be replaced.
+
+    Raises:
+        StoreError: OUT003.
+    """
+    place, inside = png.resolve(), Path(str(root)).resolve()
+    below = place.relative_to(inside).parts if inside in place.parents else ()
+    if png.is_file() and below and (png.name in NAMES or any(part in PARTS for part in below)):
+        raise StoreError("OUT003", f"{png} is a file of the data", "choose another name")
+    require_free(png, overwrite)

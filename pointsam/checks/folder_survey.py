@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from pointsam.base.errors import DatasetError, PointSamError
-from pointsam.base.remote import DataPath, names_in
+from pointsam.base.remote import DataPath, is_folder, names_in
 from pointsam.base.words import counted
 from pointsam.checks.raw_rows import guess
 from pointsam.checks.rules.orientation import orientation_of
 from pointsam.datasets.columns import row_layout
-from pointsam.datasets.folder import PARTS, drives_in
+from pointsam.datasets.folder import PARTS, drives_in, left_out
 from pointsam.datasets.folder.box_files import JSON, OPENLABEL, TEXT
 from pointsam.datasets.folder.calibration import COLUMNS, Unit
 from pointsam.datasets.folder.poses import NAMES, read_poses
@@ -53,8 +53,8 @@ class FoundCamera:
 
     def text(self) -> str:
         """For the terminal."""
-        size = "unreadable" if self.size is None else f"{self.size[0]} x {self.size[1]} px"
-        return f"images/{self.name}: {counted(self.count, 'image')} of {size}"
+        size = "; the first is unreadable" if self.size is None else f" of {self.size[0]} x {self.size[1]} px"
+        return f"images/{self.name}: {counted(self.count, 'image')}{size}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class FolderFound:
         times: the evidence, in words.
         poses: file of poses and its format, in words; "" if there is none.
         boxes: files of boxes, in words; "" if there are none.
-        notes: clocks that differ, and drives with other sensors.
+        notes: clocks that differ, drives with other sensors, and folders that are no drives.
     """
 
     drives: tuple[str, ...]
@@ -129,8 +129,10 @@ def survey(root: DataPath) -> FolderFound:
     """Look at a folder. Names are listed, and one image and one cloud of each sensor are read.
 
     Raises:
-        DatasetError: DAT002 if it holds no drive, or no camera or LiDAR.
+        DatasetError: DAT001 if it is no folder, DAT002 if it holds no drive, or no camera or LiDAR.
     """
+    if not is_folder(root):
+        raise DatasetError("DAT001", f"{root}: no such folder", "check the path")
     drives = tuple(drives_in(root))
     if not drives:
         there = ", ".join(names_in(root)[:8]) or "nothing"
@@ -151,7 +153,12 @@ def survey(root: DataPath) -> FolderFound:
         )
     lidars = tuple(sorted(lidars, key=lambda one: ("top" not in one.name.lower(), -one.points, one.name)))
     match, unit, times = _times(folders[0], [one.name for one in cameras], [one.name for one in lidars])
-    notes = [*_uneven(drives, folders), *(_clocks(folders[0], cameras, lidars, unit) if match == "stamp" else [])]
+    unread = [f"{name} is left out: {why}" for name, why in left_out(root)]
+    notes = [
+        *unread,
+        *_uneven(drives, folders),
+        *(_clocks(folders[0], cameras, lidars, unit) if match == "stamp" else []),
+    ]
     return FolderFound(
         drives, cameras, lidars, match, unit, times, _poses(folders[0]), _boxes(folders[0]), tuple(notes)
     )

@@ -142,9 +142,9 @@ class NuscenesWriter:
             keys.append((rows.data[-1]["token"], name))
         if source.truth is not None:
             parts = np.split(_panoptic(source.truth, source.class_names), np.cumsum(counts)[:-1])
-            for (key, _), part in zip(keys, parts, strict=True):
+            for (key, _), labels in zip(keys, parts, strict=True):
                 name = f"panoptic/{self.version}/{key}_panoptic.npz"
-                files[name] = _packed(part)
+                files[name] = _packed(labels)
                 rows.panoptic.append({"token": key, "filename": name})
         if source.boxes is not None:
             rows.boxes = _boxes(source, np.frombuffer(files[keys[0][1]], dtype="<f4").reshape(-1, len(COLUMNS))[:, :3])

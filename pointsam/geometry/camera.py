@@ -76,7 +76,8 @@ class Camera:
             raise CalibrationError(
                 "CAL002",
                 f"a {self.lens} lens has the coefficients {_NAMES[self.lens]}, got {self.distortion}",
-                "write them in OpenCV's order; rectify images of other lens models first",
+                "write them in OpenCV's order, without the zeros at the end of 12 or 14; rectify images of other lens "
+                "models first",
             )
 
     @cached_property

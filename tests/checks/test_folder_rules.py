@@ -210,7 +210,7 @@ def test_two_frames_of_one_stamp_are_named(root):
     shutil.copy(path, path.with_name(f"{START_US}.0.bin"))
     found = findings(root)
     assert f"1 file with the time of the file before: '{START_US}' and '{START_US}.0'" in found["file-times"]
-    assert "before the frame that it follows" in found["times"]
+    assert "at the time of the frame that it follows" in found["times"]
 
 
 def test_unordered_and_double_stamps_of_poses_are_named(root):
@@ -238,6 +238,28 @@ def test_a_drive_with_a_hole_is_named(tmp_path):
     for k in (3, 4, 5):
         (tmp_path / "clouds" / "top" / f"{START_US + k * PERIOD_US}.bin").unlink()
     assert findings(tmp_path)["file-times"].startswith("1 gap in its times, the longest of 0.4 s after")
+
+
+def test_folders_that_are_no_drives_are_named(tmp_path):
+    make_folder(tmp_path, drives=("a", "b"), frames=2, cameras=("front",))
+    shutil.rmtree(tmp_path / "b" / "images")
+    assert findings(tmp_path)["missing-files"] == "the folder is left out: it has clouds/ and no images/"
+
+
+def test_a_drive_inside_of_a_drive_is_named(root, tmp_path):
+    shutil.copytree(root, tmp_path / "more")
+    (tmp_path / "more").rename(root / "monday")
+    says = findings(root)["missing-files"]
+    assert says.startswith("the folder is left out: the root has images/ and clouds/ of its own")
+
+
+def test_a_drive_without_poses_beside_others_is_named(tmp_path):
+    make_folder(tmp_path, drives=("a", "b"), frames=5, points=50, cameras=("front",), boxes="none")
+    (tmp_path / "b" / "poses.txt").rename(tmp_path / "b" / "pose.txt")
+    says = findings(tmp_path)["identity-poses"]
+    assert (
+        says == "the pose of the vehicle is the identity in all frames of 1 scene, for example 'b'; others have poses"
+    )
 
 
 def test_a_hole_in_the_images_is_named(tmp_path):
@@ -352,6 +374,22 @@ def at_the_bottom(row):
 def test_boxes_of_another_convention_are_named(root, change, says):
     boxes_changed(root, change)
     assert says in findings(root)["box-conventions"]
+
+
+def test_boxes_of_no_sweep_are_named(root):
+    for path in sorted((root / "boxes").iterdir())[:3]:
+        path.rename(path.with_name(f"{int(path.stem) + 10**7}.json"))
+    says = findings(root)["ground-truth"]
+    assert says.startswith(
+        f"3 of {FRAMES} files of boxes belong to no sweep of top, for example {START_US + 10**7}.json"
+    )
+
+
+def test_frames_of_openlabel_without_a_sweep_are_named(tmp_path):
+    make_folder(tmp_path, frames=4, points=50, cameras=("front",), boxes="openlabel")
+    for sweep in sorted((tmp_path / "clouds" / "top").iterdir())[2:]:
+        sweep.unlink()
+    assert findings(tmp_path)["ground-truth"].startswith("2 of 4 frames of boxes belong to no sweep of top")
 
 
 @pytest.mark.parametrize(

@@ -357,7 +357,7 @@ def at_time(frame, t_us):
     return replace(frame, sweeps=(replace(frame.sweep, t_us=t_us),), cameras=cameras)
 
 
-@pytest.mark.parametrize(("t_us", "words"), [(500_000, "0 s before the frame that it"), (-500_000, "1 s before")])
+@pytest.mark.parametrize(("t_us", "words"), [(500_000, "at the time of the frame that it"), (-500_000, "1 s before")])
 def test_times_that_do_not_rise(scene, t_us, words):
     scene[2] = at_time(scene[2], t_us)
     assert [(rule, where, words in what) for rule, where, what in found(scene)] == [("times", "f2", True)]

@@ -176,7 +176,10 @@ def test_a_folder_that_is_not_empty_or_lies_in_the_data_is_refused(tmp_path):
         with pytest.raises(StoreError, match=rf"OUT003.*{match}"):
             convert(Conversion(root, "folder"), dest)
     (tmp_path / "empty").mkdir()
-    assert convert(Conversion(root, "folder"), tmp_path / "empty").frames == 2
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    assert convert(Conversion(root, "folder"), tmp_path / "link").frames == 2
+    assert (tmp_path / "link").is_symlink()
+    assert len(open_dataset(tmp_path / "empty").frame_ids()) == 2
 
 
 def test_frames_that_cannot_be_read_are_left_out_and_named(tmp_path):

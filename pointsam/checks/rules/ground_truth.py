@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pointsam.base.errors import CalibrationError, DatasetError
-from pointsam.checks.base import Probe, Problem, Rule
+from pointsam.checks.base import Probe, Problem, Rule, in_tables
 
 
 def _check(probe: Probe) -> Iterator[Problem]:
@@ -17,11 +17,14 @@ def _check(probe: Probe) -> Iterator[Problem]:
         yield Problem(probe.frame.frame_id, f"[{error.code}] {error.message}")
 
 
+_ID = "ground-truth"
+
 RULE = Rule(
-    id="ground-truth",
+    id=_ID,
     severity="warning",
     title="The ground truth can be read, and label files fit their clouds.",
-    remedy="Correct the row, or unpack labels and sweeps of one release. Labelling needs no ground truth; `eval` "
-    "leaves out frames whose ground truth cannot be read.",
+    remedy="Correct the row or the name of the file, or unpack labels and sweeps of one release. Labelling needs no "
+    "ground truth; `eval` leaves out frames whose ground truth cannot be read.",
+    of_dataset=in_tables(_ID),
     of_frame=_check,
 )

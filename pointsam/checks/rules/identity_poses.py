@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
+from pointsam.base.words import counted
 from pointsam.checks.base import Problem, Rule, Survey
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame
@@ -16,18 +18,25 @@ _LEAST = 5
 
 class _Poses(Survey):
     def __init__(self) -> None:
-        self._frames = self._identities = 0
+        self._frames, self._identities = Counter[str](), Counter[str]()
         self._timed = False
 
     def see(self, frame: Frame) -> None:
-        pose = frame.sweep.world_SE3_ego
-        self._frames += 1
+        self._frames[frame.scene] += 1
         self._timed |= frame.sweep.t_us != 0
-        self._identities += _is_identity(pose)
+        self._identities[frame.scene] += _is_identity(frame.sweep.world_SE3_ego)
 
     def problems(self) -> Iterator[Problem]:
-        if self._timed and self._frames >= _LEAST and self._identities == self._frames:
-            yield Problem("poses", f"the pose of the vehicle is the identity in all {self._frames} frames")
+        total = self._frames.total()
+        if not self._timed or total < _LEAST:
+            return
+        if self._identities.total() == total:
+            yield Problem("poses", f"the pose of the vehicle is the identity in all {total} frames")
+            return
+        still = [scene for scene, count in self._frames.items() if _LEAST <= count == self._identities[scene]]
+        if still:
+            what = f"in all frames of {counted(len(still), 'scene')}, for example {still[0]!r}; others have poses"
+            yield Problem("poses", f"the pose of the vehicle is the identity {what}")
 
 
 def _is_identity(pose: SE3) -> bool:

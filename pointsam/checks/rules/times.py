@@ -23,7 +23,8 @@ def _check(frames: Sequence[Frame]) -> Iterator[Problem]:
     for before, after in pairwise(frames):
         step = (after.sweep.t_us - before.sweep.t_us) * 1e-6
         if step <= 0:
-            yield Problem(after.frame_id, f"{-step:.3g} s before the frame that it follows in {after.scene}")
+            when = f"{-step:.3g} s before" if step else "at the time of"
+            yield Problem(after.frame_id, f"{when} the frame that it follows in {after.scene}")
 
 
 RULE = Rule(

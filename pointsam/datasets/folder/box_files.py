@@ -34,6 +34,7 @@ class BoxFiles:
         self._folder, self._calibration, self._reference = folder, calibration, reference
         self._json = Listing(folder / JSON, (".json",))
         self._text = Listing(folder / TEXT, (".txt",))
+        self._lost: list[str] = []
 
     @cached_property
     def exist(self) -> bool:
@@ -71,22 +72,16 @@ class BoxFiles:
         name = self._of_sweep.get(stem)
         return None if name is None else _of_kitti(self._text.path(name))
 
-    @property
-    def unmatched(self) -> tuple[str, ...]:
-        """Names of files of boxes, without suffix, that no sweep of the reference LiDAR takes.
+    def without_sweep(self) -> tuple[list[str], int, str]:
+        """Files or frames of boxes that belong to no sweep, the number of all, and what they are.
 
         Raises:
             DatasetError, CalibrationError: as `rows`, on a file that may hold the boxes of all sweeps.
         """
         if self._sequence is not None:
-            return ()
-        taken = set(self._of_sweep.values())
-        return tuple(name for name in self._files.stems if name not in taken)
-
-    @property
-    def files(self) -> DataPath:
-        """The folder of the files of boxes."""
-        return self._files.folder
+            return self._lost, len(self._lost) + len(self._sequence), "frame"
+        taken, files = set(self._of_sweep.values()), self._files
+        return [files.path(name).name for name in files.stems if name not in taken], len(files.stems), "file"
 
     @property
     def _files(self) -> Listing:
@@ -116,7 +111,7 @@ class BoxFiles:
         return found
 
     def _key(self, text: str) -> int | None:
-        unit = self._calibration.files.unit or inferred_unit([text]) or "us"
+        unit = self._calibration.boxes.unit or self._calibration.files.unit or inferred_unit([text]) or "us"
         return microseconds(text, unit)
 
     @cached_property
@@ -131,10 +126,12 @@ class BoxFiles:
         values = _values(path)
         if not is_openlabel(values):
             return None
-        found = dict[int, LabelledFrame]()
+        found, self._lost = dict[int, LabelledFrame](), []
         for frame in frames_of(values, str(path), self._calibration.boxes.angles):
             place = self._place(frame, str(path))
-            if place is not None:
+            if place is None:
+                self._lost.append(frame.key)
+            else:
                 found[place] = frame
         return found
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from pointsam.base.document import document_from, json_object, parse_json
 from pointsam.base.errors import CalibrationError, DatasetError
+from pointsam.base.paths import name_problem
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.base.yaml_text import parse_yaml, yaml_text
 from pointsam.datasets.columns import row_layout
@@ -27,6 +28,8 @@ TODO = "TODO"
 """Value of a field that the user must complete."""
 COLUMNS = ("x", "y", "z", "intensity")
 _LONGEST_S = 1e10
+_FARTHEST_S = 5.0
+_WIDEST_GAP_DEG = 45.0
 _SHOWN = 12
 _SEPARATORS = re.compile(r"[,;\t]")
 
@@ -107,8 +110,11 @@ class CameraEntry:
             return Camera(self._matrix(), self.size[0], self.size[1], coefficients, lens)
         except (CalibrationError, ValueError) as error:
             message, hint = (
-                (error.message, error.hint) if isinstance(error, CalibrationError) else ("no 3x3 matrix", "write rows")
+                "K is no 3x3 matrix",
+                "write three rows of three numbers; of a 3x4 P, the first three columns",
             )
+            if isinstance(error, CalibrationError):
+                message, hint = error.message, error.hint
             raise CalibrationError("CAL002", f"{where}: {message}", hint) from error
 
     def _matrix(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -262,6 +268,7 @@ def require_sensors(calibration: Calibration) -> None:
         DatasetError, CalibrationError: as `read_calibration`.
     """
     path = calibration.path
+    _require_names(calibration)
     _require_times(calibration)
     if not calibration.lidars:
         raise _refused(path, "lidars is empty", "name a folder of clouds/")
@@ -270,12 +277,30 @@ def require_sensors(calibration: Calibration) -> None:
         calibration.tree.pose(camera.frame or name, f"cameras.{name}")
     for name, lidar in calibration.lidars.items():
         calibration.tree.pose(lidar.frame or name, f"lidars.{name}")
+        if not 0 <= lidar.ring_gap_deg < _WIDEST_GAP_DEG:
+            raise _refused(
+                path, f"lidars.{name}.ring_gap_deg: {lidar.ring_gap_deg:g}", "state degrees, or 0 without rings"
+            )
         try:
             row_layout(lidar.columns)
         except DatasetError as error:
             raise DatasetError(error.code, f"{path}: lidars.{name}.columns: {error.message}", error.hint) from error
     if calibration.poses.frame is not None:
         calibration.tree.pose(calibration.poses.frame, "poses.frame")
+
+
+def _require_names(calibration: Calibration) -> None:
+    """Refuse names that would lead out of the folder of a drive."""
+    names = {f"cameras.{name}": name for name in calibration.cameras}
+    names |= {f"lidars.{name}": name for name in calibration.lidars}
+    if calibration.poses.file is not None:
+        names["poses.file"] = calibration.poses.file
+    for where, name in names.items():
+        problem = name_problem(name)
+        if problem:
+            raise _refused(
+                calibration.path, f"{where}: {name!r} names no file of a drive: {problem}", "name one below the drive"
+            )
 
 
 def _require_times(calibration: Calibration) -> None:
@@ -288,6 +313,12 @@ def _require_times(calibration: Calibration) -> None:
     for name, length in (("tolerance_s", calibration.files.tolerance_s), ("period_s", calibration.files.period_s)):
         if length is not None and not 0 < length < _LONGEST_S:
             raise _refused(calibration.path, f"files.{name}: {length:g} s", "it must be positive")
+    if calibration.files.tolerance_s > _FARTHEST_S:
+        raise _refused(
+            calibration.path,
+            f"files.tolerance_s: {calibration.files.tolerance_s:g} s: images of other moments would belong to a frame",
+            f"state seconds, at most {_FARTHEST_S:g}: half the period of the slowest sensor",
+        )
 
 
 def calibration_text(calibration: Calibration) -> str:

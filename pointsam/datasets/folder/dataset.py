@@ -16,7 +16,7 @@ from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder
 from pointsam.base.words import counted, did_you_mean
 from pointsam.datasets.base import TableProblem
-from pointsam.datasets.folder import drives_in, names_passed_over
+from pointsam.datasets.folder import drives_in, left_out, names_passed_over
 from pointsam.datasets.folder.calibration import NAMES, Calibration, find_calibration, read_calibration
 from pointsam.datasets.folder.drive import Drive
 from pointsam.datasets.folder.problems import problems_of_drives
@@ -46,7 +46,7 @@ class Folder:
 
     Raises:
         DatasetError: DAT001 if the root is missing, DAT002 without a drive or calibration, DAT010 on an unknown LiDAR,
-            DAT012 on several calibrations of one drive.
+            DAT011 on two drives of one name, DAT012 on several calibrations of one drive.
         CalibrationError: as `read_calibration`.
     """
 
@@ -80,7 +80,10 @@ class Folder:
                     f"pointsam-label init {self.root} writes one to be completed",
                 )
             lidars = _chosen(calibration, lidar)
-            self._drives[name or _ALONE] = Drive(name or _ALONE, folder, calibration, lidars, columns)
+            scene = composed(name or _ALONE)
+            if scene in self._drives:
+                raise DatasetError("DAT011", f"{self.root}: two drives have the name {scene!r}", "rename one of them")
+            self._drives[scene] = Drive(scene, folder, calibration, lidars, columns)
 
     @property
     def drives(self) -> Mapping[str, Drive]:
@@ -95,14 +98,14 @@ class Folder:
                 ImageSets/<split>.txt, which lists drives or frames.
 
         Raises:
-            DatasetError: DAT010 on an unknown split, DAT009 if there are no frames, DAT011 on names of files that
-                cannot be ids or state no time.
+            DatasetError: DAT010 on an unknown split, or one that lists an unknown drive, DAT009 if there are no frames,
+                DAT011 on names of files that cannot be ids or state no time.
         """
         splits, lists = own_splits(self.root / "splits.json"), Listing(self.root / "ImageSets", (".txt",))
         if split is None:
             frames = [frame_id for scene in self._drives for frame_id in self._frames(scene)]
         elif split in splits:
-            wanted = set(splits[split])
+            wanted = self._of_split(split, splits[split])
             frames = [frame_id for scene in self._drives if scene in wanted for frame_id in self._frames(scene)]
         elif split in lists:
             frames = self._listed(lists.path(split))
@@ -243,11 +246,13 @@ class Folder:
         return tuple(row.track if count[row.track] == 1 else None for row in rows)
 
     def table_problems(self) -> Iterator[TableProblem]:
-        """Drives passed over, clocks that differ, and times that are missing, double, unordered or have a gap."""
-        left = names_passed_over(self.root)
-        if left:
-            what = f"{counted(left, 'name')} passed over: they are too many to look for drives in them"
+        """Folders that are no drives, clocks that differ, times that are missing or double, boxes without a sweep."""
+        passed = names_passed_over(self.root)
+        if passed:
+            what = f"{counted(passed, 'name')} passed over: they are too many to look for drives in them"
             yield TableProblem("missing-files", str(self.root), what)
+        for name, why in left_out(self.root):
+            yield TableProblem("missing-files", str(self.root / name), f"the folder is left out: {why}")
         yield from problems_of_drives(self._drives.values())
 
     def fingerprint(self) -> str:
@@ -270,6 +275,15 @@ class Folder:
     def _alone(self) -> bool:
         """Whether the root is a drive itself, so that names of its sweeps are ids."""
         return [drive.folder for drive in self._drives.values()] == [self.root]
+
+    def _of_split(self, split: str, names: Sequence[str]) -> set[str]:
+        """Drives that splits.json lists."""
+        wanted = {composed(name) for name in names}
+        unknown = sorted(wanted - set(self._drives))
+        if unknown:
+            what = f"{self.root / 'splits.json'}: {split} lists {unknown[0]!r}, and {self.root} has no such drive"
+            raise DatasetError("DAT010", what, f"drives are: {', '.join(self._drives)}")
+        return wanted
 
     def _listed(self, path: DataPath) -> list[str]:
         """Frames of a list of drives and frames."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.errors import DatasetError
-from pointsam.base.remote import DataPath, read_bytes
+from pointsam.base.remote import DataPath, names_in, read_bytes
 from pointsam.datasets.folder.box_files import BoxFiles
 from pointsam.datasets.folder.calibration import Calibration
 from pointsam.datasets.folder.poses import NAMES, read_poses, trajectory
@@ -20,7 +20,7 @@ from pointsam.datasets.folder.stamps import inferred_unit, microseconds
 from pointsam.datasets.folder.trajectory import PoseFile
 from pointsam.datasets.io import ImageFile, point_source
 from pointsam.datasets.kitti.files import text_lines
-from pointsam.datasets.kitti.listing import Listing, split_names
+from pointsam.datasets.kitti.listing import Listing, composed, split_names
 from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS
 from pointsam.geometry.camera import Camera
 from pointsam.geometry.se3 import SE3
@@ -28,6 +28,7 @@ from pointsam.types import CameraView, RollingShutter, Sweep
 
 _RUN = re.compile(r"[^0-9]*([0-9]{1,11})[^0-9]*")
 IMAGES_IN, CLOUDS_IN, TIMES, KEY_FRAMES = "images", "clouds", "times.txt", "key_frames.txt"
+_SUFFIXES = {IMAGES_IN: IMAGES, CLOUDS_IN: SWEEPS}
 
 
 class Drive:
@@ -74,7 +75,7 @@ class Drive:
             DatasetError: DAT004 if its folder cannot be read, DAT011 if its names or times.txt state no times.
         """
         if (kind, name) not in self._recordings:
-            listing = Listing(self.folder / kind / name, IMAGES if kind == IMAGES_IN else SWEEPS)
+            listing = self._listing(kind, name)
             entries = self.calibration.cameras if kind == IMAGES_IN else self.calibration.lidars
             files, offset_s = self.calibration.files, entries[name].time_offset_s
             if files.match == "stamp":
@@ -156,6 +157,8 @@ class Drive:
         """
         found = [(name, self.match(IMAGES_IN, name, stem)) for name in self.calibration.cameras]
         views = tuple(self._view(name, place) for name, place in found if place is not None)
+        if not self.calibration.cameras:
+            raise DatasetError("DAT011", f"{self.calibration.path}: it names no camera", "add one to `cameras`")
         if not views:
             raise DatasetError(
                 "DAT011",
@@ -209,7 +212,7 @@ class Drive:
             *((CLOUDS_IN, name) for name in self.lidars),
             *((IMAGES_IN, name) for name in self.calibration.cameras),
         ]
-        names = ["\0".join(Listing(self.folder / k / n, IMAGES if k == IMAGES_IN else SWEEPS).stems) for k, n in kinds]
+        names = ["\0".join(self._listing(kind, name).stems) for kind, name in kinds]
         files = [self.folder / TIMES, self.folder / KEY_FRAMES, self.poses_file]
         return [
             repr((kinds, self.calibration)).encode(),
@@ -266,7 +269,16 @@ class Drive:
 
     @cached_property
     def _reference_stems(self) -> dict[str, int]:
-        return {stem: k for k, stem in enumerate(Listing(self.folder / CLOUDS_IN / self.lidars[0], SWEEPS).stems)}
+        return {stem: k for k, stem in enumerate(self._listing(CLOUDS_IN, self.lidars[0]).stems)}
+
+    def _listing(self, kind: str, name: str) -> Listing:
+        """The folder of a sensor. Its name may be in Unicode's decomposed form, as macOS writes it."""
+        there = [one for one in self._names[kind] if composed(one) == composed(name)]
+        return Listing(self.folder / kind / (name if name in there or not there else there[0]), _SUFFIXES[kind])
+
+    @cached_property
+    def _names(self) -> dict[str, list[str]]:
+        return {kind: names_in(self.folder / kind) for kind in _SUFFIXES}
 
     @cached_property
     def _reference_numbers(self) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from pointsam.datasets.base import TableProblem
 from pointsam.datasets.folder.drive import CLOUDS_IN, IMAGES_IN, KEY_FRAMES, Drive
 from pointsam.datasets.folder.recording import Recording, problems_of
 
-STAMPS, CLOCKS = "file-times", "clocks"
+STAMPS, CLOCKS, BOXES = "file-times", "clocks", "ground-truth"
 """Ids of rules."""
 _FEW, _MANY = 0.5, 0.8
 _HOLE = 2.5
@@ -27,6 +28,20 @@ def problems_of_drives(drives: Iterable[Drive]) -> Iterator[TableProblem]:
             yield from _of_drive(drive)
         except (DatasetError, CalibrationError) as error:
             yield TableProblem(STAMPS, str(drive.folder), f"[{error.code}] {error.message}")
+        with suppress(DatasetError, CalibrationError):  # the rule ground-truth reports it for a frame
+            yield from _of_boxes(drive)
+
+
+def _of_boxes(drive: Drive) -> Iterator[TableProblem]:
+    """Boxes that no frame would have."""
+    lost, count, what = drive.boxes.without_sweep()
+    if lost:
+        yield TableProblem(
+            BOXES,
+            str(drive.folder),
+            f"{len(lost)} of {counted(count, what)} of boxes belong to no sweep of {drive.lidars[0]}, for example "
+            f"{lost[0]}: their names or stamps are not those of sweeps (boxes.unit)",
+        )
 
 
 def _of_drive(drive: Drive) -> Iterator[TableProblem]:
@@ -34,7 +49,6 @@ def _of_drive(drive: Drive) -> Iterator[TableProblem]:
         *((CLOUDS_IN, f"lidars.{name}", name) for name in drive.lidars),
         *((IMAGES_IN, f"cameras.{name}", name) for name in drive.calibration.cameras),
     ]
-    yield from _boxes_without_sweep(drive)
     for kind, _, name in sensors:
         recording = drive.recording(kind, name)
         where = str(recording.listing.folder)
@@ -48,17 +62,6 @@ def _of_drive(drive: Drive) -> Iterator[TableProblem]:
         for kind, field, name in sensors[1:]:
             yield from _clock(drive, drive.recording(kind, name), field)
     yield from _clock_of_poses(drive)
-
-
-def _boxes_without_sweep(drive: Drive) -> Iterator[TableProblem]:
-    """Files of boxes that belong to no sweep. Files that cannot be read are named by the rule ground-truth."""
-    try:
-        left = drive.boxes.unmatched
-    except (DatasetError, CalibrationError):
-        return
-    if left:
-        what = f"{counted(len(left), 'file')} of boxes left out: no sweep is theirs, for example that of {left[0]!r}"
-        yield TableProblem(STAMPS, str(drive.boxes.files), what)
 
 
 def _holes(recording: Recording) -> Iterator[str]:

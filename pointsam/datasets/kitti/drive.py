@@ -41,7 +41,7 @@ class RawDrive:
         folder: its folder.
         columns: names of all values of a point in the LiDAR files.
         sweeps: its LiDAR files.
-        images: its images by camera, of the cameras that have a folder.
+        cameras: the images of the cameras that have a folder.
         packets: its files of oxts.
     """
 
@@ -49,7 +49,7 @@ class RawDrive:
     folder: DataPath
     columns: tuple[str, ...]
     sweeps: Listing
-    images: Mapping[str, Listing]
+    cameras: Mapping[str, Listing]
     packets: Listing
 
     @staticmethod
@@ -64,6 +64,11 @@ class RawDrive:
             {name: Listing(folder / name / "data", IMAGES) for name in cameras},
             Listing(folder / "oxts" / "data", TEXTS),
         )
+
+    @cached_property
+    def images(self) -> Mapping[str, Listing]:
+        """The images of the cameras that have some; of all cameras if none has."""
+        return {name: images for name, images in self.cameras.items() if images.stems} or self.cameras
 
     @property
     def has_poses(self) -> bool:
@@ -137,6 +142,9 @@ class RawDrive:
 
     def problems(self) -> Iterator[TableProblem]:
         """Frames that are left out, and packets of oxts that are not used."""
+        for name in (name for name in self.cameras if name not in self.images):
+            what = "it holds no image: frames of this drive are without the camera"
+            yield TableProblem("missing-files", str(self.cameras[name].folder), what)
         for images in self.images.values():
             alone = [stem for stem in images.stems if stem not in self.sweeps]
             if alone:

@@ -1,6 +1,7 @@
 import json
 import shutil
 import time
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.datasets import open_dataset
 from pointsam.datasets.base import HasClouds, HasDevkitVersion, HasUnknownClasses
 from pointsam.datasets.folder import DATASET
+from pointsam.datasets.folder.calibration import calibration_text
 from pointsam.datasets.folder.dataset import Folder
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
@@ -119,6 +121,39 @@ def test_drives_are_scenes_and_splits_name_them(tmp_path):
     (lists / "bad.txt").write_text("nothing\n")
     with pytest.raises(DatasetError, match="no such drive or frame"):
         data.frame_ids("bad")
+
+
+def test_a_split_with_an_unknown_drive_is_refused(tmp_path):
+    make_folder(tmp_path, drives=("a", "b"), frames=1, cameras=("front",))
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["a"], "val": ["b", "c"]}))
+    data = open_dataset(tmp_path)
+    assert len(data.frame_ids("train")) == 1
+    with pytest.raises(DatasetError, match=r"splits.json: val lists 'c', and .* has no such drive"):
+        data.frame_ids("val")
+
+
+def test_names_of_drives_may_have_dots_and_be_decomposed(tmp_path):
+    decomposed = unicodedata.normalize("NFD", "fährt")
+    make_folder(tmp_path, drives=("2026.11.30", "v1.b", decomposed), frames=1, cameras=("front",))
+    data = open_dataset(tmp_path)
+    assert list(data.drives) == ["2026.11.30", unicodedata.normalize("NFC", "fährt"), "v1.b"]
+    assert [data.frame(frame_id).frame_id for frame_id in data.frame_ids()] == data.frame_ids()
+    assert data.frame_ids("fährt") == [f"fährt_{START_US}"]
+
+
+def test_names_of_sensors_may_be_decomposed_on_the_disk(tmp_path):
+    make_folder(tmp_path, frames=1, edit=lambda made: calibration_text(made).replace("front", "vörne"))
+    (tmp_path / "images" / "front").rename(tmp_path / "images" / unicodedata.normalize("NFD", "vörne"))
+    data = open_dataset(tmp_path)
+    assert [view.name for view in data.frame(data.frame_ids()[0]).cameras] == ["vörne", "left", "right"]
+    assert not list(data.table_problems())
+
+
+def test_a_calibration_without_cameras_is_named(tmp_path):
+    make_folder(tmp_path, frames=1, edit=lambda made: replace(made, cameras={}))
+    data = open_dataset(tmp_path)
+    with pytest.raises(DatasetError, match=r"calibration.yaml: it names no camera"):
+        data.frame(data.frame_ids()[0])
 
 
 def test_a_drive_may_have_its_own_calibration(tmp_path):
@@ -366,8 +401,9 @@ def test_files_of_boxes_belong_to_the_nearest_sweep(tmp_path):
     data = open_dataset(tmp_path)
     assert [len(data.boxes(frame_id)) for frame_id in data.frame_ids()] == 4 * [len(rows)]
     (found,) = data.table_problems()
-    assert found.rule == "file-times"
-    assert found.what == f"3 files of boxes left out: no sweep is theirs, for example that of '{START_US + 160_000}'"
+    assert found.rule == "ground-truth"
+    assert found.what.startswith("3 of 7 files of boxes belong to no sweep of top, for example ")
+    assert f"{START_US + 160_000}.json" in found.what
 
 
 def test_numbered_files_of_boxes_belong_to_equal_numbers(tmp_path):
@@ -377,7 +413,7 @@ def test_numbered_files_of_boxes_belong_to_equal_numbers(tmp_path):
     path.with_name("7.json").write_text("[]")
     data = open_dataset(tmp_path)
     assert all(len(data.boxes(frame_id)) for frame_id in data.frame_ids())
-    assert "1 file of boxes left out: no sweep is theirs, for example that of '7'" in next(data.table_problems()).what
+    assert "1 of 4 files of boxes belong to no sweep of top, for example 7.json" in next(data.table_problems()).what
 
 
 def test_boxes_need_a_frame(tmp_path):
@@ -428,4 +464,13 @@ def test_a_folder_of_many_data_sets_is_not_one_of_them(tmp_path):
     assert DATASET.recognises(tmp_path)
     for name in ("kitti", "nuscenes", "models"):
         (tmp_path / name).mkdir()
+    assert not DATASET.recognises(tmp_path)
+
+
+def test_one_drive_is_recognised_beside_lists_and_ground_truth_of_images(tmp_path):
+    make_folder(tmp_path, drives=("a",), frames=1, cameras=("front",))
+    for name in ("ImageSets", "truth2d", "notes"):
+        (tmp_path / name).mkdir()
+    assert DATASET.recognises(tmp_path)
+    (tmp_path / "kitti").mkdir()
     assert not DATASET.recognises(tmp_path)

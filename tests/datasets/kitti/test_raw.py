@@ -410,3 +410,14 @@ def test_a_written_root_is_read_by_pykitti_as_by_us(written):
         np.testing.assert_allclose(uv, (uvw[:2] / uvw[2]).T, atol=1e-6)
         seconds = (theirs.timestamps[k] - theirs.timestamps[0]).total_seconds()
         assert frame.sweep.t_us - raw.frame(raw.frame_ids()[0]).sweep.t_us == round(seconds * 1e6)
+
+
+def test_a_camera_without_images_in_one_drive_does_not_stop_the_drive(raw):
+    for path in raw.path("image_03", "data").iterdir():
+        path.unlink()
+    data = open_dataset(raw.root)
+    names = {data.scene(one): [view.name for view in data.frame(one).cameras] for one in data.frame_ids()}
+    assert names == {DRIVE: ["image_02"], f"{DATE}_drive_0002": ["image_02", "image_03"]}
+    (problem,) = data.table_problems()
+    assert problem.where.endswith("0001_sync/image_03/data")
+    assert "holds no image" in problem.what

@@ -100,6 +100,31 @@ def test_a_wrong_transform_changes_the_picture_and_is_named(bare, tmp_path):
     assert (good[left] == bad[left]).all()
 
 
+def test_a_frame_that_cannot_be_read_does_not_stop_the_picture(tmp_path):
+    make_folder(tmp_path / "data", frames=4, cameras=("front",), points=200)
+    (tmp_path / "data" / "clouds" / "top" / f"{START_US + 200_000}.bin").write_bytes(b"")
+    (tmp_path / "data" / "boxes" / f"{START_US + 100_000}.json").write_text("[")
+    done = label("init", tmp_path / "data", "--png", tmp_path / "p.png")
+    assert f"drew frame {START_US + 100_000} to {tmp_path / 'p.png'}" in done.output
+    for cloud in (tmp_path / "data" / "clouds" / "top").iterdir():
+        cloud.write_bytes(b"")
+    nothing = label("init", tmp_path / "data", "--png", tmp_path / "q.png").output
+    assert "drew nothing: none of 4 frames" in nothing
+    assert f"{START_US + 200_000}.bin" in nothing
+
+
+def test_a_picture_takes_the_place_of_pictures_only(tmp_path):
+    make_folder(tmp_path / "data", frames=1, cameras=("front",), points=200)
+    calibration = tmp_path / "data" / "calibration.yaml"
+    text = calibration.read_text()
+    refused(label("init", tmp_path / "data", "--png", calibration, "--overwrite"), "OUT003", "is a file of the data")
+    assert calibration.read_text() == text
+    (image,) = (tmp_path / "data" / "images" / "front").iterdir()
+    refused(label("init", tmp_path / "data", "--png", image), "OUT003", "is a file of the data")
+    for _ in range(2):
+        assert label("init", tmp_path / "data", "--png", tmp_path / "p.png", "--overwrite").exit_code == 0
+
+
 def test_a_draft_means_what_was_found(bare):
     found = survey(bare)
     path = bare / "calibration.yaml"
@@ -226,6 +251,10 @@ def test_the_report_is_there_if_no_frame_can_be_drawn(full, tmp_path):
     assert document["drawn"] is None
     assert "has no image within" in document["not_drawn"]
     assert not (tmp_path / "p.png").exists()
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    refused(label("init", tmp_path / "nothing"), "DAT001", "no such folder")
 
 
 def test_an_unknown_frame_and_an_object_store_are_refused(bare, tmp_path, store):
