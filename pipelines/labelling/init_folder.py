@@ -110,7 +110,8 @@ def init_folder(data: DataSpec, png: Path | None, frame: str | None, overwrite: 
     if not files or (overwrite and png is None):
         if not isinstance(root, Path):
             raise StoreError("OUT002", f"{root}: nothing is written to an object store", f"put a {NAMES[0]} there")
-        path = find_calibration(root) or root / NAMES[0]
+        there = find_calibration(root)
+        path = root / (NAMES[0] if there is None else there.name)
         require_free(path, overwrite)
         write_together([(path, _draft(found, path))])
         missing = tuple(to_complete(raw_values(path)))
