@@ -44,6 +44,30 @@ def test_a_time_far_from_all_poses_has_none(t):
     assert path([0, 100_000, 5_000_000], [A, B, A]).at(t) is None
 
 
+@pytest.mark.parametrize("beyond_us", [-150_000, 150_000])
+def test_noise_of_frequent_poses_does_not_grow_beyond_the_ends(beyond_us, rng_of):
+    t_us = np.arange(0, 1_000_000, 5000)
+    worst = 0.0
+    for seed in range(30):
+        noisy = rng_of(seed).normal(0, 0.005, (len(t_us), 3)) + t_us[:, None] * [10e-6, 0, 0]
+        poses = [pose((0, 0, 0), one) for one in noisy]
+        t = beyond_us + (int(t_us[-1]) if beyond_us > 0 else 0)
+        worst = max(worst, float(np.linalg.norm(path(t_us, poses).at(t).translation_m - [10e-6 * t, 0, 0])))
+    assert worst < 0.08
+
+
+def test_two_poses_of_almost_one_time_show_no_motion():
+    close = pose((0, 0, 0), (1.0002, 0, 0))
+    poses = [pose((0, 0, 0), (0, 0, 0)), pose((0, 0, 0), (1, 0, 0)), close]
+    found = path([0, 100_000, 100_001], poses).at(250_000)
+    np.testing.assert_allclose(found.translation_m[0], 2.5, atol=0.01)
+    assert path([0, 1], poses[1:]).at(150_000) is None
+    assert path([0, 1], poses[1:]).at(-150_000) is None
+    assert path([0, 5_000_000, 5_050_000], poses[:2] + poses[:1]).at(5_100_000).translation_m[0] == pytest.approx(-1)
+    assert path([0, 50_000, 5_000_000], [poses[1], *poses[:2]]).at(-50_000).translation_m[0] == pytest.approx(2)
+    assert path([0, 5_000_000], poses[:2]).at(5_100_000) is None
+
+
 def test_one_pose_holds_near_its_time_and_none_never():
     assert same(path([1000], [A]).at(900), A)
     assert path([1000], [A]).at(900_000) is None
