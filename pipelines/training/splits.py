@@ -22,7 +22,7 @@ from pointsam.base.words import counted, did_you_mean
 from pointsam.datasets.base import Dataset
 
 SIDES = ("train", "val")
-_FRACTION = re.compile(r"(train|val):([0-9.e-]+):([0-9]+)")
+_FRACTION = re.compile(r"(train|val):([0-9]*\.?[0-9]+(?:e-?[0-9]+)?):([0-9]+)")
 _GAP = 0.05
 """Fraction of the frames of a single drive that is left out between its two parts."""
 
@@ -131,6 +131,8 @@ def _frames(dataset: Dataset, split: str | None) -> list[str]:
         if error.code != "DAT010" or "," not in split:
             raise
     names = [name.strip() for name in split.split(",") if name.strip()]
+    if not names:
+        raise DatasetError("DAT010", f"{dataset.root}: --split {split!r} names nothing", "name splits or drives: A,B")
     return _in_order(dataset, [frame_id for name in names for frame_id in dataset.frame_ids(name)])
 
 
