@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from pipelines.cli.failures import BROKEN_RULE
 from pipelines.cli.output import JSON_OPTION, remark, require_apart, show
 from pipelines.cli.parameters import PATH
 from pointsam.base.remote import DataPath, data_path
@@ -33,7 +35,8 @@ def init(
     """Look at a plain folder (docs/folder.md), and draft its calibration file.
 
     DATA holds images/CAMERA and clouds/LIDAR, or folders that do. The first call writes calibration.yaml, with TODO
-    where you must complete it. Once it is complete, calls check the folder and draw points over images.
+    where you must complete it. Once it is complete, calls check the folder, with the exit status of `check`, and draw
+    points over images.
 
     \b
     pointsam-label init DATA
@@ -46,3 +49,5 @@ def init(
     report: InitReport = init_folder(DataSpec(data, Reading("folder", lidar=lidar)), png, frame, overwrite)
     show(report.text(), report.as_dict(), json_file)
     remark(f"next: {report.next_command}", json_file)
+    if report.checked is not None and (report.checked.broken or not report.checked.usable):
+        sys.exit(BROKEN_RULE)

@@ -131,6 +131,8 @@ def _frames(dataset: Dataset, split: str | None) -> list[str]:
         if error.code != "DAT010" or "," not in split:
             raise
     names = [name.strip() for name in split.split(",") if name.strip()]
+    if not names:
+        raise DatasetError("DAT010", f"{dataset.root}: --split {split!r} names nothing", "name splits or drives: A,B")
     return _in_order(dataset, [frame_id for name in names for frame_id in dataset.frame_ids(name)])
 
 

@@ -160,7 +160,13 @@ def _intensity(found: Survey, warnings: list[str]) -> tuple[float, str]:
     if high <= low:
         warnings.append(f"all intensities are {high:g}: they tell nothing; check the columns of the points (--columns)")
         return 1.0, "intensities are constant"
-    full = next((one for one in INTENSITIES if high <= one), 2.0 ** math.ceil(math.log2(high)))
+    if low < 0:
+        warnings.append(
+            f"intensities reach from {low:g} to {high:g}: networks expect 0 and more; check the columns of the points, "
+            "and convert decibels to a linear scale"
+        )
+    most = max(high, -low)
+    full = next((one for one in INTENSITIES if most <= one), None) or 2.0 ** math.ceil(math.log2(most))
     return full, f"intensities from {low:g} to {high:g}"
 
 

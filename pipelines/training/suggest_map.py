@@ -26,6 +26,8 @@ _MORE_CELLS = 2.0
 _COARSER = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
 _LAYERS = (32, 64)
 _BEYOND = 2.0
+_FARTHEST_M = 1000.0
+"""No LiDAR measures objects beyond it."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,22 @@ class Choice:
 def fit_grid(
     recipe: Recipe, found: Survey, kept: NDArray[np.bool_], choices: list[Choice], warnings: list[str]
 ) -> tuple[Recipe, bool]:
-    """The recipe with range and voxels, and whether its map has only what is ahead."""
+    """The recipe with range and voxels, and whether its map has only what is ahead.
+
+    Raises:
+        SchemaError: SCH005 if objects are farther away than any LiDAR measures, as in millimetres.
+    """
     detector = recipe.detector
     center, size = found.center_m[kept], found.size_lwh_m[kept]
     half = float(np.median(size[:, :2].max(axis=1))) / 2
     outer = (100 + _INSIDE) / 2  # of two sides, each may lose half of one percent
     reach = np.percentile(np.abs(center[:, :2]), outer, axis=0) + half
+    if reach.max() > _FARTHEST_M:
+        raise SchemaError(
+            "SCH005",
+            f"{found.source} with points lie up to {reach.max():.0f} m away",
+            "lengths are metres: state the unit of the points (--columns x_mm,y_mm,z_mm,...), with boxes in metres",
+        )
     forward = float((center[:, 0] < 0).mean()) < 1 - _AHEAD
     stride = detector.encoder.stride * math.prod(detector.neck.strides)
     voxel = np.array(detector.grid.voxel_m[:2])

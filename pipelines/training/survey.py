@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pointsam.base.arrays import AnyArray, evenly
 from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.progress import progress
+from pointsam.base.words import counted
 from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
@@ -92,8 +93,8 @@ def survey(dataset: Dataset, labels: Labels | None, frame_ids: Sequence[str], sa
         sample: number of frames, evenly spaced, whose points are read.
 
     Raises:
-        DatasetError: DAT011 if no frame has boxes and there are no labels; if no frame can be read, what reading the
-            first one raises.
+        DatasetError: DAT011 if no frame has boxes and there are no labels, DAT009 if the labels lack all frames;
+            if no frame can be read, what reading the first one raises.
     """
     counts, boxed, bad = _counted(dataset, frame_ids)
     source, clusters = "boxes", None
@@ -105,9 +106,12 @@ def survey(dataset: Dataset, labels: Labels | None, frame_ids: Sequence[str], sa
                 "give clusters of pointsam-label run instead: --labels OUT",
             )
         source, clusters = "clusters", labels
-        wanted = set(frame_ids)
-        frame_ids = [row.frame_id for row in labels.frames() if row.status == "ok" and row.frame_id in wanted]
-        counts = Counter(name for _, name, _ in labels.cluster_sizes())
+        good, of_split = {row.frame_id for row in labels.frames() if row.status == "ok"}, set(frame_ids)
+        frame_ids = [frame_id for frame_id in frame_ids if frame_id in good]
+        if not frame_ids:
+            way = "give a split that was labelled, or label these frames: pointsam-label run"
+            raise DatasetError("DAT009", f"{labels.out}: no clusters of the {counted(len(of_split), 'frame')}", way)
+        counts = Counter(name for frame_id, name, _ in labels.cluster_sizes() if frame_id in of_split)
     looks, first = list[_Look](), None
     for frame_id in progress(evenly(boxed or frame_ids, sample), desc="survey", unit="frame"):
         try:

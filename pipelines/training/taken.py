@@ -44,7 +44,8 @@ def frames_to_score(run: Path, dataset: Dataset, split: str | None) -> tuple[lis
     Args:
         run: the run folder.
         dataset: a data set.
-        split: a split of it; None for the frames that the run was validated on, or "val" on other data.
+        split: a split of it; None for the frames that the run was validated on (its split, if they were
+            not recorded), or "val" on other data.
 
     Raises:
         DatasetError, SchemaError: as `split_frames`.
@@ -56,7 +57,8 @@ def frames_to_score(run: Path, dataset: Dataset, split: str | None) -> tuple[lis
     notes = list[str]()
     if split is None and same and taken is not None and taken.val:
         return list(taken.val), split_notes(dataset, decides.val if decides is not None else None)
-    name = split or "val"
+    held = decides.val if decides is not None and same else None  # frames.json may be gone, or older than it
+    name = split or held or "val"
     frame_ids = split_frames(dataset, name, _WAY)
     shared = 0 if taken is None or not same else len(set(taken.train) & set(frame_ids))
     if shared:

@@ -244,7 +244,7 @@ def test_the_report_is_there_if_no_frame_can_be_drawn(full, tmp_path):
         for image in (full / "images" / name).iterdir():
             image.rename(image.with_name(f"{int(image.stem) + 900_000_000}.png"))
     done = label("init", full, "--png", tmp_path / "p.png", "--json", tmp_path / "init.json")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 4, done.output
     assert "drew nothing: none of 4 frames around the middle can be drawn; [DAT011]" in done.output
     assert "images/front: 4 images" in done.output
     document = json.loads((tmp_path / "init.json").read_text())

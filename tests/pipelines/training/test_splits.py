@@ -1,6 +1,7 @@
 """Splits of any data set: names of drives, text files, and fractions of the drives."""
 
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from helpers.training import make_world
 
 from pipelines.cli.train import main
 from pipelines.training.splits import by_fraction, other_side, split_frames, split_notes
-from pipelines.training.taken import TakenFrames, read_taken
+from pipelines.training.taken import TakenFrames, frames_to_score, read_taken
 from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.detect.data.budget_file import read_budget
@@ -127,6 +128,17 @@ def test_files_that_list_nothing_or_what_is_unknown_are_refused(root, tmp_path, 
     assert not (tmp_path / "b").exists()
 
 
+def test_a_list_of_windows_is_read(dataset, tmp_path):
+    path = tmp_path / "val.txt"
+    path.write_bytes(b"\xef\xbb\xbf# mine\r\nb\r\n\r\nb\r\n")
+    assert split_frames(dataset, str(path)) == dataset.frame_ids("b")
+
+
+@pytest.mark.parametrize("split", [",", " , ", "val:e:0", "val:1.2.3:0", "train:.:0"])
+def test_splits_that_name_nothing_are_refused(root, tmp_path, split):
+    refused(train("budget", root, "--split", split, "--dest", tmp_path / "b"), "DAT010", split.strip())
+
+
 def test_a_division_has_two_sides_only(root, tmp_path):
     result = train("budget", root, "--split", "a", "--val-fraction", 0.2, "--dest", tmp_path / "b")
     assert result.exit_code == 2
@@ -180,6 +192,15 @@ def test_eval_takes_the_frames_of_the_run(fitted):
     result = train("eval", path / "run", "--data", world.root, "--workers", 0, "--split", lists)
     assert "1 of 3 frames of" in result.output
     assert "were trained on: their scores are too good" in result.output
+
+
+def test_a_run_without_a_record_of_its_frames_is_scored_on_its_split(fitted, tmp_path):
+    world, path, _, _ = fitted
+    run = shutil.copytree(path / "run", tmp_path / "run")
+    (run / "frames.json").unlink()
+    result = train("eval", run, "--data", world.root, "--workers", 0, "--json")
+    assert json.loads(result.stdout)["quality"]["num_frames"] == 2
+    assert frames_to_score(run, world, None)[0] == list(read_taken(path / "run").val)
 
 
 def test_a_split_file_that_changes_is_another_split(fitted):

@@ -1,6 +1,7 @@
 """`mixsup-train suggest`: recipes from the data."""
 
 import json
+from copy import copy
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from pipelines.cli.train import main
 from pipelines.training.recipe_file import document_of, load_recipe
 from pipelines.training.suggest import suggest
 from pipelines.training.survey import Survey
-from pointsam.base.errors import SchemaError
+from pointsam.base.errors import DatasetError, SchemaError
 from pointsam.datasets.io import read_points
 from pointsam.taxonomy import BACKGROUND, NUSCENES, ClassSpec, Taxonomy
 
@@ -80,6 +81,13 @@ def test_a_constant_intensity_is_named():
     assert any("all intensities are 7" in text for text in made(intensity=(7.0, 7.0, 7.0)).warnings)
 
 
+@pytest.mark.parametrize(("lowest", "highest", "full"), [(-90.0, -20.0, 255), (-0.5, 0.7, 1), (-300.0, 12.0, 4095)])
+def test_intensities_below_zero_are_named(lowest, highest, full):
+    result = made(intensity=(lowest, lowest, highest))
+    assert result.recipe.data.points.intensity_full == full
+    assert any(f"from {lowest:g} to {highest:g}" in text and "decibels" in text for text in result.warnings)
+
+
 @pytest.mark.parametrize(("have", "take"), [(0, 0), (1, 1), (50, 2)])
 def test_no_more_past_sweeps_than_there_are(have, take):
     assert made(past_sweeps=have).recipe.data.points.past_sweeps == take
@@ -108,6 +116,13 @@ def test_objects_far_beyond_the_points_are_named():
     found = surveyed()
     far = found.center_m * (20, 20, 1)
     assert any("check the unit and the frame" in text for text in made(center_m=far).warnings)
+
+
+def test_millimetres_are_named():
+    found = surveyed()
+    change = {name: getattr(found, name) * 1000 for name in ("center_m", "size_lwh_m", "extent_m")}
+    with pytest.raises(SchemaError, match=r"boxes with points lie up to 3\d{4} m away"):
+        made(**change)
 
 
 def test_a_large_map_has_larger_voxels_and_smaller_batches():
@@ -169,6 +184,26 @@ def test_clusters_stand_for_boxes_where_there_are_none(world, tmp_path):
     result = train("suggest", world.root, "--labels", labels.out, "--base", "synthetic-small", "--dest", out)
     assert result.exit_code == 0, result.output
     assert json.loads(out.read_text())["data"]["coarse"]["kind"] == "tables"
+
+
+def test_clusters_are_those_of_the_split(world, tmp_path):
+    from pipelines.training.survey import survey
+
+    labels = make_labels(tmp_path / "labels", world)
+    bare = without_boxes(world)
+    one = [row.frame_id for row in labels.frames()][:1]
+    found = survey(bare, labels, one, 50)
+    assert found.num_frames == 1
+    assert sum(found.counts.values()) == len(labels.labels(one[0]).clusters)
+    with pytest.raises(DatasetError, match=r"\[DAT009\].*no clusters of the 1 frame"):
+        survey(bare, labels, ["other"], 50)
+
+
+def without_boxes(dataset):
+    """The data set without boxes."""
+    bare = copy(dataset)
+    bare.boxes = lambda frame_id: None
+    return bare
 
 
 def test_a_survey_reads_points_as_they_are(world):
