@@ -119,8 +119,8 @@ class NuscenesWriter:
     def files(self, plan: FramePlan, source: SourceFrame) -> tuple[Files, object]:
         """The files of a frame, and its rows."""
         frame, files = source.frame, dict[str, bytes]()
-        part = self.parts.get(plan.frame_id, plan.scene)
-        rows = FrameRows(plan.frame_id, plan.scene, part, frame.sweep.t_us, bool(frame.neighbours))
+        scene = self.parts.get(plan.frame_id, plan.scene)
+        rows = FrameRows(plan.frame_id, plan.scene, scene, frame.sweep.t_us, bool(frame.neighbours))
         for view in frame.cameras:
             stem = plan.images[view.name]
             content = source.image_files(view, f"samples/{view.name}/{stem}", _IMAGES)
