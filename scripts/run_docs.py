@@ -97,6 +97,7 @@ NOT_RUN = {
     "pointsam-label run DATA --out OUT --semantics precomputed --masks-dir MASKS --mapping": "needs a mapping file",
     "pointsam-label fit-probability": "needs a hundred clusters: the tests have them",
     "pointsam-label clusters DATA --out new --masks-from labels --probability": "needs the file of fit-probability",
+    "pointsam-label init DATA --png": "needs a plain folder: docs/train_your_own.md runs it on one",
     "make ": "installs or runs the tests: .ci/run does both",
     "pip install": "installs",
     ".ci/run": "runs this script",

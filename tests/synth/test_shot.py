@@ -113,7 +113,11 @@ def as_seen(shot, xyz_m):
 @pytest.mark.usefixtures("open3d")
 @pytest.mark.parametrize(
     ("name", "channel", "loss"),
-    [("lens", "CAM_BACK", 0.6), ("lens", "CAM_FRONT", 0.04), ("rolling", "CAM_FRONT_RIGHT", 0.01)],
+    [
+        pytest.param("lens", "CAM_BACK", 0.6, marks=pytest.mark.heavy),
+        ("lens", "CAM_FRONT", 0.04),
+        ("rolling", "CAM_FRONT_RIGHT", 0.01),
+    ],
 )
 def test_returns_fall_on_their_object_with_the_model_and_beside_it_without(
     name, channel, loss, moving, studio, still_returns, draw
