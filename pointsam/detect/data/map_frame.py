@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import FloatArray
-from pointsam.detect.data.sample import oriented
 from pointsam.geometry.level import is_level, level_SE3_lidar
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Boxes, Frame
@@ -61,6 +60,8 @@ class MapFrame:
 
     def lidar_boxes(self, rows: FloatArray) -> Boxes:
         """(N,7) boxes of the map frame in the LiDAR frame, without classes and tokens."""
+        from pointsam.detect.data.sample import oriented  # imports torch, which budgets do without
+
         boxes = oriented(np.asarray(rows, dtype=np.float64))
         if self.map_R_lidar is None:
             return boxes
