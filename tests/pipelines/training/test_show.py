@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs torch: pip install 'pointsam[detect]'")
+
 from click.testing import CliRunner
 from helpers.commands import refused
 from helpers.kitti_root import make_kitti

@@ -4,6 +4,9 @@ import json
 import shutil
 
 import pytest
+
+pytest.importorskip("torch", reason="needs torch: pip install 'pointsam[detect]'")
+
 from click.testing import CliRunner
 from helpers.commands import refused
 from helpers.nuscenes_root import make_root

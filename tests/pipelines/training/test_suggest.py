@@ -5,6 +5,9 @@ from copy import copy
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs torch: pip install 'pointsam[detect]'")
+
 from click.testing import CliRunner
 from helpers.commands import refused
 from helpers.kitti_root import CAR, make_kitti
