@@ -15,7 +15,6 @@ sweeps nor velocities.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -36,12 +35,11 @@ from pointsam.datasets.kitti.listing import Listing, composed, frame_parts, requ
 from pointsam.datasets.kitti.raw_calibration import FILES
 from pointsam.datasets.kitti.suffixes import TEXTS
 from pointsam.datasets.kitti.tracklets import TrackletBox
-from pointsam.datasets.kitti.truth import CLASSES, VISIBILITY, points_of, with_types
-from pointsam.taxonomy import KITTI, Taxonomy
+from pointsam.datasets.kitti.truth import VISIBILITY, OfTypes, points_of
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 
-class KittiRaw:
+class KittiRaw(OfTypes):
     """A KITTI raw folder.
 
     Args:
@@ -53,9 +51,7 @@ class KittiRaw:
     """
 
     name = "kitti_raw"
-    taxonomy: Taxonomy = KITTI
     visibility_levels: tuple[str, ...] = VISIBILITY
-    _classes = CLASSES
 
     def __init__(self, root: DataPath, columns: tuple[str, ...] | None = None) -> None:
         self.root = data_path(root)
@@ -212,18 +208,6 @@ class KittiRaw:
         if boxes is None or source not in (None, "boxes"):
             return None
         return points_of(self.frame(frame_id), boxes, ())
-
-    @property
-    def known_classes(self) -> tuple[str, ...]:
-        """KITTI's types."""
-        return KINDS
-
-    def with_categories(self, names: Sequence[str]) -> KittiRaw:
-        """The data set with some types of its tracklets as classes of their own, after KITTI's."""
-        other = copy.copy(self)
-        other._classes = with_types(names)
-        other.taxonomy = other._classes.taxonomy
-        return other
 
     def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
         """Number of objects of each type that KITTI does not have. Frames whose tracklets cannot be read have none."""

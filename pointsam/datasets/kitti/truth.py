@@ -28,15 +28,32 @@ CLASSES = LabelMapping(
     KITTI, {"Car": "car", "Truck": "truck", "Tram": "tram", "Pedestrian": "pedestrian", "Cyclist": "cyclist"}
 )
 
-T = TypeVar("T", bound="LabelledByRows")
+T = TypeVar("T", bound="OfTypes")
 
 
-class LabelledByRows(ABC):
-    """The ground truth that KITTI object and KITTI tracking share: boxes from rows of label files."""
+class OfTypes:
+    """The classes of data sets whose objects have KITTI's types: object, tracking and raw."""
 
     taxonomy: Taxonomy = KITTI
-    visibility_levels: tuple[str, ...] = VISIBILITY
     _classes = CLASSES
+
+    @property
+    def known_classes(self) -> tuple[str, ...]:
+        """KITTI's types."""
+        return KINDS
+
+    def with_categories(self: T, names: Sequence[str]) -> T:
+        """The data set with some types as classes of their own, after KITTI's."""
+        other = copy.copy(self)
+        other._classes = with_types(names)
+        other.taxonomy = other._classes.taxonomy
+        return other
+
+
+class LabelledByRows(OfTypes, ABC):
+    """The ground truth that KITTI object and KITTI tracking share: boxes from rows of label files."""
+
+    visibility_levels: tuple[str, ...] = VISIBILITY
 
     @abstractmethod
     def frame(self, frame_id: str) -> Frame:
@@ -49,18 +66,6 @@ class LabelledByRows(ABC):
     @abstractmethod
     def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
         """As `HasKittiLabels.label_rows`."""
-
-    @property
-    def known_classes(self) -> tuple[str, ...]:
-        """KITTI's types."""
-        return KINDS
-
-    def with_categories(self: T, names: Sequence[str]) -> T:
-        """The data set with some types of its label files as classes of their own, after KITTI's."""
-        other = copy.copy(self)
-        other._classes = with_types(names)
-        other.taxonomy = other._classes.taxonomy
-        return other
 
     def unknown_classes(self, frame_ids: Sequence[str]) -> Counter[str]:
         """Number of objects of each type that KITTI does not have. Frames whose labels cannot be read have none."""
