@@ -214,8 +214,10 @@ class Drive:
         ]
         names = ["\0".join(self._listing(kind, name).stems) for kind, name in kinds]
         files = [self.folder / TIMES, self.folder / KEY_FRAMES, self.poses_file]
+        shifted = {name: one.P for name, one in self.calibration.cameras.items() if one.P is not None}
         return [
             repr((kinds, self.calibration)).encode(),
+            *([repr(shifted).encode()] if shifted else []),  # repr leaves it out, as it was before cameras had it
             *(text.encode() for text in names),
             *(read_bytes(path, "file") if path is not None and path.is_file() else b"" for path in files),
         ]
@@ -298,7 +300,7 @@ class Drive:
             ImageFile(recording.listing.path(recording.stems[place])),
             t_us,
             self._cameras[name],
-            self.calibration.tree.pose(entry.frame or name, f"cameras.{name}"),
+            self.calibration.vehicle_SE3_cam(name),
             self.pose(t_us),
             shutter,
         )
