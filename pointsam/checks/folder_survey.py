@@ -11,6 +11,7 @@ import numpy as np
 from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.remote import DataPath, is_folder, names_in
 from pointsam.base.words import counted
+from pointsam.checks.folder_clocks import clocks_of, times_of
 from pointsam.checks.folder_stated import Match, Stated
 from pointsam.checks.raw_rows import guess
 from pointsam.checks.rules.orientation import orientation_of
@@ -18,20 +19,14 @@ from pointsam.datasets.columns import row_layout
 from pointsam.datasets.folder import PARTS, drives_in, left_out
 from pointsam.datasets.folder.box_files import JSON, OPENLABEL, TEXT
 from pointsam.datasets.folder.calibration import COLUMNS, Unit
-from pointsam.datasets.folder.drive import TIMES
 from pointsam.datasets.folder.poses import NAMES, read_poses
-from pointsam.datasets.folder.recording import by_stamp
-from pointsam.datasets.folder.stamps import inferred_unit
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, point_source, read_points
 from pointsam.datasets.kitti.listing import Listing
 from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
 
-_SAMPLE = 200
-_ALIKE = 0.5
 _THIN = 3.0
-_SAME_US = 50_000
 
 
 @dataclass(frozen=True)
@@ -161,17 +156,16 @@ def survey(root: DataPath, stated: Stated | None = None) -> FolderFound:
     named = () if stated is None else stated.lidars
     place = {name: k - len(named) for k, name in enumerate(named)}
     lidars = tuple(sorted(lidars, key=lambda one: (place.get(one.name, 0), *_rank(one))))
-    match, unit, times = _times(folders[0], [one.name for one in cameras], [one.name for one in lidars], stated)
+    names = [one.name for one in cameras], [one.name for one in lidars]
+    match, unit, times = times_of(folders[0], *names, stated)
     unread = [f"{name} is left out: {why}" for name, why in left_out(root)]
     notes = [
         *unread,
         *_uneven(drives, folders),
-        *(_clocks(folders[0], cameras, lidars, unit, stated) if match == "stamp" else []),
+        *(clocks_of(folders[0], *names, unit, stated) if match == "stamp" else []),
     ]
     boxes, have_frame = _boxes(folders[0])
-    return FolderFound(
-        drives, cameras, lidars, match, unit, times, _poses(folders[0]), boxes, have_frame, tuple(notes)
-    )
+    return FolderFound(drives, cameras, lidars, match, unit, times, _poses(folders[0]), boxes, have_frame, tuple(notes))
 
 
 def _rank(lidar: FoundLidar) -> tuple[bool, int, str]:
@@ -272,26 +266,6 @@ def _extent(xyz: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Iterator[
         yield f"{'xyz'[thin]} seems upright (90 % of the points span {axes}); {side}"
 
 
-def _times(
-    folder: DataPath, cameras: Sequence[str], lidars: Sequence[str], stated: Stated | None
-) -> tuple[Match, Unit | None, str]:
-    """How files belong together, the unit of their times, and why."""
-    reference = Listing(folder / PARTS[1] / lidars[0], SWEEPS).stems
-    images = Listing(folder / PARTS[0] / cameras[0], IMAGES).stems
-    listed = TIMES if (folder / TIMES).is_file() else None
-    unit = inferred_unit(reference[:: 1 + len(reference) // _SAMPLE])
-    if stated is not None:
-        return stated.match, stated.unit or unit, stated.times(listed)
-    if unit is not None:
-        return "stamp", unit, f"names such as {reference[0]} are times since 1970 in {unit}, by their size"
-    shared = len({*reference} & {*images})
-    if shared > _ALIKE * min(len(reference), len(images)):
-        known = f"{listed} has their times" if listed else "their times are not known (files.period_s or times.txt)"
-        return "index", None, f"{shared} names of {lidars[0]} and {cameras[0]} are equal, so they are indices; {known}"
-    example = f"{reference[0] if reference else '-'} of {lidars[0]} and {images[0] if images else '-'} of {cameras[0]}"
-    return "stamp", None, f"names such as {example} differ, so they should be times, but their unit is not known"
-
-
 def _uneven(drives: Sequence[str], folders: Sequence[DataPath]) -> Iterator[str]:
     """Drives that lack a sensor of the others."""
     for part, kinds in zip(PARTS, (IMAGES, SWEEPS), strict=True):
@@ -301,36 +275,6 @@ def _uneven(drives: Sequence[str], folders: Sequence[DataPath]) -> Iterator[str]
             ]
             if lacks:
                 yield f"{part}/{name} is missing in {counted(len(lacks), 'drive')}, for example {lacks[0]}"
-
-
-def _clocks(
-    folder: DataPath,
-    cameras: Sequence[FoundCamera],
-    lidars: Sequence[FoundLidar],
-    unit: Unit | None,
-    stated: Stated | None,
-) -> Iterator[str]:
-    """How far the files of each sensor are from the sweeps of the first LiDAR."""
-    offset_s = {} if stated is None else stated.offset_s
-    try:
-        first = lidars[0].name
-        key = by_stamp(first, Listing(folder / PARTS[1] / first, SWEEPS), unit, offset_s.get((PARTS[1], first), 0.0))
-        for part, suffixes, names in (
-            (PARTS[1], SWEEPS, [one.name for one in lidars[1:]]),
-            (PARTS[0], IMAGES, [one.name for one in cameras]),
-        ):
-            for name in names:
-                other = by_stamp(name, Listing(folder / part / name, suffixes), unit, offset_s.get((part, name), 0.0))
-                near = [other.nearest(int(t_us), 1 << 62) for t_us in key.t_us]
-                apart = [int(other.t_us[k] - t_us) for k, t_us in zip(near, key.t_us, strict=True) if k is not None]
-                if not apart:
-                    continue
-                middle = float(np.median(apart)) * 1e-6
-                word = "clocks may differ" if abs(middle) * 1e6 > _SAME_US else "same clock"
-                rate = f"{1 / other.period_s:.1f} Hz" if other.period_s else "no rate"
-                yield f"{part}/{name}: {rate}, its files are {middle:+.3g} s from the sweeps (median): {word}"
-    except DatasetError as error:
-        yield error.message
 
 
 def _poses(folder: DataPath) -> str:
