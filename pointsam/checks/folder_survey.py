@@ -286,7 +286,8 @@ def _poses(folder: DataPath) -> str:
     except PointSamError as error:
         return f"{path.name}: [{error.code}] {error.message}"
     form = {"tum": "TUM", "kitti": "KITTI", "csv": "CSV"}[table.form]
-    return f"{path.name}, {form}, {counted(len(table.position_m), 'pose')}"
+    lost = f", {len(table.lost)} of them with NaN or infinity" if table.lost else ""
+    return f"{path.name}, {form}, {counted(table.count, 'pose')}{lost}"
 
 
 def _boxes(folder: DataPath) -> tuple[str, bool]:

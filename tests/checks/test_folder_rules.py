@@ -376,6 +376,20 @@ def test_boxes_of_another_convention_are_named(root, change, says):
     assert says in findings(root)["box-conventions"]
 
 
+def test_poses_with_nan_leave_the_other_frames(tmp_path):
+    make_folder(tmp_path, frames=8, match="index", poses="kitti", boxes="none", cameras=("front",), points=50)
+    path = tmp_path / "poses.txt"
+    path.write_text("\n".join([*path.read_text().splitlines()[:2], *["nan " * 12] * 6]))
+    data = open_dataset(tmp_path)
+    result = check(data, data.frame_ids(), set())
+    told = {found.rule.id: found.problem for found in result.findings}
+    assert told["file-times"].what.startswith("6 poses left out: NaN or infinity, first in line 3;")
+    assert told["calibration-values"].where == "000004"  # motion goes on for 0.2 s after 0.1 s
+    assert told["calibration-values"].what.endswith("(4 frames of this kind)")
+    for frame_id in data.frame_ids()[:4]:
+        assert np.isfinite(data.frame(frame_id).sweep.world_SE3_ego.translation_m).all()
+
+
 def test_boxes_of_no_sweep_are_named(root):
     for path in sorted((root / "boxes").iterdir())[:3]:
         path.rename(path.with_name(f"{int(path.stem) + 10**7}.json"))

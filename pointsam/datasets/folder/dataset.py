@@ -146,7 +146,11 @@ class Folder:
         if drive.poses is not None:
             place, last = drive.reference.place(stem), len(drive.reference) - 1
             near = {-1: max(place - 1, 0), 1: min(place + 1, last)}
-            neighbours = {offset: drive.sweep(drive.lidars[0], other) for offset, other in near.items()}
+            # One without a pose counts as missing, as beyond the ends of the drive: it is a frame's own fault only.
+            neighbours = {
+                offset: drive.posed_sweep(drive.lidars[0], other) or drive.sweep(drive.lidars[0], place)
+                for offset, other in near.items()
+            }
         return Frame(frame_id, drive.scene, drive.sweeps(stem), neighbours, cameras=())
 
     def scene(self, frame_id: str) -> str:
@@ -183,6 +187,8 @@ class Folder:
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps of each LiDAR before its sweep of the frame, each latest first; none without poses.
 
+        Sweeps at whose time the vehicle has no pose are left out.
+
         Raises:
             DatasetError, CalibrationError: as `frame`.
         """
@@ -194,7 +200,8 @@ class Folder:
             first = lidar == drive.lidars[0]
             place = drive.reference.place(stem) if first else drive.match("clouds", lidar, stem)
             if place is not None:
-                found += [drive.sweep(lidar, other) for other in range(place - 1, max(place - 1 - count, -1), -1)]
+                past = (drive.posed_sweep(lidar, other) for other in range(place - 1, max(place - 1 - count, -1), -1))
+                found += [sweep for sweep in past if sweep is not None]
         return found
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, names_in, read_bytes
 from pointsam.datasets.folder.box_files import BoxFiles
 from pointsam.datasets.folder.calibration import Calibration
@@ -127,6 +127,13 @@ class Drive:
             lidar,
             entry.motion_compensated,
         )
+
+    def posed_sweep(self, lidar: str, place: int) -> Sweep | None:
+        """As `sweep`; None if the vehicle has no pose at its time."""
+        try:
+            return self.sweep(lidar, place)
+        except CalibrationError:
+            return None
 
     def sweeps(self, stem: str) -> tuple[Sweep, ...]:
         """The sweeps of a frame, that of the reference LiDAR first.
