@@ -407,7 +407,8 @@ def test_frames_of_openlabel_without_a_sweep_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("written", "stated"), [("world", "top"), ("world", "vehicle"), ("top", "vehicle"), ("front", "vehicle")]
+    ("written", "stated"),
+    [("world", "top"), ("world", "vehicle"), ("top", "vehicle"), ("front", "vehicle"), ("top", "left")],
 )
 def test_boxes_in_another_frame_are_named(tmp_path, written, stated):
     make_folder(
@@ -418,8 +419,22 @@ def test_boxes_in_another_frame_are_named(tmp_path, written, stated):
         edit=lambda c: replace(c, boxes=replace(c.boxes, frame=stated)),
     )
     names = {"top": "LiDAR"}
-    expected = f"if they were in the frame of {names.get(written, written)}, not of {names.get(stated, stated)}"
+    expected = f"if they were in the frame of {names.get(written, written)}, not of {stated}"
     assert expected in findings(tmp_path)["box-conventions"]
+
+
+def test_boxes_are_not_judged_by_a_wrong_mounting(tmp_path):
+    """Boxes that are stated in the frame of a camera, whose transform is the inverse."""
+    make_folder(
+        tmp_path,
+        frames=2,
+        boxes_frame="top",
+        points=3000,
+        edit=lambda c: replace(mounted("front", SE3.inverse)(c), boxes=replace(c.boxes, frame="front")),
+    )
+    told = findings(tmp_path)
+    assert "its inverse is" in told["camera-mounting"]
+    assert told["box-conventions"].endswith("not judged before front is mounted as it should be (camera-mounting)")
 
 
 def test_a_field_that_is_not_completed_is_named(root):

@@ -20,11 +20,12 @@ from pointsam.datasets.folder import drives_in, left_out, names_passed_over
 from pointsam.datasets.folder.calibration import NAMES, Calibration, find_calibration, read_calibration
 from pointsam.datasets.folder.drive import Drive
 from pointsam.datasets.folder.problems import problems_of_drives
-from pointsam.datasets.folder.truth import CLASSES, boxes_of, truth_classes, velocities_in, velocities_of
+from pointsam.datasets.folder.truth import CLASSES, box_frame_of, boxes_of, truth_classes, velocities_in, velocities_of
 from pointsam.datasets.kitti.listing import Listing, composed, frame_parts, require_names, split_names
 from pointsam.datasets.nuscenes.splits import own_splits
 from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import truth_from_boxes
+from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
@@ -168,6 +169,15 @@ class Folder:
         """
         drive, stem = self._place(frame_id)
         return boxes_of(drive, stem, frame_id, self._classes)
+
+    def box_frame(self, frame_id: str) -> tuple[str, SE3] | None:
+        """Name of the frame that the boxes are stated in, and lidar_SE3_frame; None without boxes, or if frames differ.
+
+        Raises:
+            DatasetError, CalibrationError: as `boxes`.
+        """
+        drive, stem = self._place(frame_id)
+        return box_frame_of(drive, stem)
 
     def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
         """None: boxes have no levels of visibility."""
