@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.cloud_files import pcd
 from helpers.folder_root import AXES, PERIOD_US, START_US, calibration_of, make_folder, write_cloud
 from helpers.folder_root import Drive as Options
 from PIL import Image
@@ -374,6 +375,18 @@ def at_the_bottom(row):
 def test_boxes_of_another_convention_are_named(root, change, says):
     boxes_changed(root, change)
     assert says in findings(root)["box-conventions"]
+
+
+def test_viewpoints_that_are_not_used_are_named(tmp_path):
+    make_folder(tmp_path, frames=3, boxes="none", cameras=("front",), points=50)
+    for k, path in enumerate(sorted((tmp_path / "clouds" / "top").iterdir())):
+        rows, seen = np.fromfile(path, "<f4").reshape(-1, 4), ("0 0 0 1.0 0 0 0", "1 2 0 1 0 0 0", "a b")[k]
+        content = pcd("binary", rows.tobytes(), len(rows)).replace(b"0 0 0 1 0 0 0", seen.encode())
+        path.with_suffix(".pcd").write_bytes(content)
+        path.unlink()
+    told = findings(tmp_path)["cloud-viewpoint"]
+    assert told.startswith("2 files with a VIEWPOINT, which is not used: ")
+    assert told.endswith(f"{START_US + PERIOD_US}.pcd has 1 2 0 1 0 0 0")
 
 
 def test_poses_with_nan_leave_the_other_frames(tmp_path):
