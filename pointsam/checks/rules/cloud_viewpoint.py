@@ -34,7 +34,7 @@ RULE = Rule(
     severity="warning",
     title="PCD files state no pose of the sensor (VIEWPOINT) besides the calibration.",
     remedy="Nothing, if the points are in the axes of the sensor: they are read as they stand. If they are in the "
-    "frame in which VIEWPOINT places the sensor, move them back to the sensor (by its inverse), or let the mounting of the "
-    "LiDAR state that frame.",
+    "frame in which VIEWPOINT places the sensor, move them back to the sensor (by its inverse), or let the mounting of "
+    "the LiDAR state that frame.",
     survey=_Viewpoints,
 )
