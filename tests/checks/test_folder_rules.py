@@ -377,6 +377,25 @@ def test_boxes_of_another_convention_are_named(root, change, says):
     assert says in findings(root)["box-conventions"]
 
 
+def test_files_that_are_not_read_are_named(root):
+    shutil.copytree(root / "images" / "left", root / "images" / "rear")
+    shutil.copytree(root / "clouds" / "top", root / "clouds" / "roof")
+    (root / "images" / "empty").mkdir()
+    shutil.copytree(root / "images" / "left", root / "images" / ".cache")
+    (root / "poses.csv").write_text("")
+    (root / "label_2").mkdir()
+    (root / "label_2" / f"{START_US}.txt").write_text("")
+    image = min((root / "images" / "front").iterdir())
+    shutil.copy(image, image.with_suffix(".PNG"))
+    Image.open(image).save(image.with_suffix(".jpg"))
+    told = {f.problem.where.removeprefix(f"{root}/"): f.problem.what for f in all_findings(root)}
+    assert set(told) == {"images/rear", "clouds/roof", "poses.csv", str(root), "images/front"}
+    assert told["images/rear"] == f"it is not read: {root / 'calibration.yaml'} does not name 'rear'"
+    assert told["poses.csv"] == f"it is not read: {root / 'poses.txt'} is (poses.file)"
+    assert told[str(root)] == "label_2/*.txt are not read: the boxes are those of boxes/*.json"
+    assert told["images/front"].startswith("2 images not read: the name is that of another, as ")
+
+
 def test_viewpoints_that_are_not_used_are_named(tmp_path):
     make_folder(tmp_path, frames=3, boxes="none", cameras=("front",), points=50)
     for k, path in enumerate(sorted((tmp_path / "clouds" / "top").iterdir())):

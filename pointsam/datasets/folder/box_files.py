@@ -43,6 +43,13 @@ class BoxFiles:
         return bool(self._json.stems or self._text.stems) or (self._folder / OPENLABEL).is_file()
 
     @property
+    def kinds(self) -> list[str]:
+        """Kinds of files of boxes that are there, of which the first is read."""
+        one = (self._folder / OPENLABEL).is_file()
+        kinds = ((OPENLABEL, one), (f"{JSON}/*.json", self._json.stems), (f"{TEXT}/*.txt", self._text.stems))
+        return [name for name, there in kinds if there]
+
+    @property
     def frame(self) -> str | None:
         """Name of the frame that boxes without one are in; that of KITTI's label files is the first camera."""
         stated = self._calibration.boxes.frame

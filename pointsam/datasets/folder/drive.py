@@ -209,6 +209,25 @@ class Drive:
         return next((self.folder / name for name in names if (self.folder / name).is_file()), None)
 
     @cached_property
+    def further_poses(self) -> tuple[DataPath, ...]:
+        """Files of poses that are not read, because there is another one and the calibration names none."""
+        if self.calibration.poses.file is not None:
+            return ()
+        others = (self.folder / name for name in NAMES)
+        return tuple(path for path in others if path != self.poses_file and path.is_file())
+
+    def unlisted(self) -> list[DataPath]:
+        """Folders of images and clouds that the calibration does not name."""
+        known = {IMAGES_IN: self.calibration.cameras, CLOUDS_IN: self.calibration.lidars}
+        return [
+            self.folder / kind / name
+            for kind, entries in known.items()
+            for name in self._names[kind]
+            if composed(name) not in {composed(one) for one in entries} and not name.startswith(".")
+            if Listing(self.folder / kind / name, _SUFFIXES[kind]).stems
+        ]
+
+    @cached_property
     def boxes(self) -> BoxFiles:
         """The boxes."""
         return BoxFiles(self.folder, self.calibration, self.reference)
