@@ -121,7 +121,8 @@ class CameraEntry:
                 else ("K is no 3x3 matrix", "write three rows of three numbers; a 3x4 matrix K [I | t] is `P`")
             )
             if isinstance(error, CalibrationError):
-                message, hint = error.message, error.hint
+                way = "P is K [I | t]: write a K [R | t] as `K`, with R and t in `transforms`"
+                message, hint = error.message, error.hint if self.P is None else way
             raise CalibrationError("CAL002", f"{where}: {message}", hint) from error
 
     def _matrix(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -218,12 +218,13 @@ class Drive:
 
     def unlisted(self) -> list[DataPath]:
         """Folders of images and clouds that the calibration does not name."""
-        known = {IMAGES_IN: self.calibration.cameras, CLOUDS_IN: self.calibration.lidars}
+        known = {IMAGES_IN: set(map(composed, self.calibration.cameras))}
+        known[CLOUDS_IN] = set(map(composed, self.calibration.lidars))
         return [
             self.folder / kind / name
-            for kind, entries in known.items()
+            for kind, names in known.items()
             for name in self._names[kind]
-            if composed(name) not in {composed(one) for one in entries} and not name.startswith(".")
+            if composed(name) not in names and not name.startswith(".")
             if Listing(self.folder / kind / name, _SUFFIXES[kind]).stems
         ]
 

@@ -199,9 +199,14 @@ class FrameTree:
             problem = f"transforms connect it only to frames that do not lead to {self.vehicle!r}"
         else:
             problem = f"no transform names it{did_you_mean(frame, self.known)}"
+        way = f"add a transform; those that lead to {self.vehicle!r} are of: {', '.join(sorted(self.poses))}"
+        if len(self.poses) == 1:
+            way = (
+                f"add a transform to {self.vehicle!r}, or let `vehicle` name the frame that transforms lead to: it has "
+                "x forward, y left, z up, and may be that of a LiDAR"
+            )
         raise _malformed(
-            f"{self.file}: {of}: no chain of transforms from the frame {frame!r} to {self.vehicle!r}: {problem}",
-            f"add a transform; those that lead to {self.vehicle!r} are of: {', '.join(sorted(self.poses))}",
+            f"{self.file}: {of}: no chain of transforms from the frame {frame!r} to {self.vehicle!r}: {problem}", way
         )
 
 

@@ -147,6 +147,15 @@ def test_a_projection_matrix_holds_the_shift_of_its_camera(tmp_path):
     assert {name: one.P for name, one in read_calibration(tmp_path / "calibration.yaml").cameras.items()} == flat
 
 
+def test_a_projection_with_a_rotation_is_refused(tmp_path):
+    text = SMALL.replace(
+        "intrinsics: {fx: 50, fy: 50, cx: 32, cy: 24}", "P: [50, 0, 32, 1, 0, 50, 24, 0, 0.1, 0, 1, 0]"
+    )
+    error = refusal(tmp_path, text)
+    assert "cameras.front: not a 3x3 camera matrix" in error.message
+    assert error.hint == "P is K [I | t]: write a K [R | t] as `K`, with R and t in `transforms`"
+
+
 def test_a_table_where_yaml_belongs_is_recognised(tmp_path):
     error = refusal(tmp_path, "camera,fx,fy,cx,cy\nfront,50,50,32,24\n")
     assert error.code == "CAL003"

@@ -86,3 +86,10 @@ def test_malformed_transforms_are_named(transform, code, problem):
     with pytest.raises(CalibrationError, match=problem) as caught:
         FrameTree.of([transform], "vehicle", "file")
     assert caught.value.code == code
+
+
+def test_a_vehicle_that_nothing_leads_to_is_explained():
+    tree = FrameTree.of([FORMS["rows"]], "base_link", "file")
+    with pytest.raises(CalibrationError, match="to 'base_link'") as caught:
+        tree.pose("a", "lidars.a")
+    assert caught.value.hint.startswith("add a transform to 'base_link', or let `vehicle` name the frame that")
