@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError, UnfitChangeError
+from pointsam.base.progress import announced
 from pointsam.base.remote import DataPath
 from pointsam.base.words import did_you_mean
 from pointsam.calibration.correction import RigCorrection, StoredCorrection, corrected, rig_of
@@ -101,7 +102,9 @@ class DataSpec:
             dataset: the opened data set.
         """
         lidar = dataset.lidar if isinstance(dataset, HasLidarChannel) else self.reading.lidar
-        return DatasetId(dataset.name, self.reading.version, dataset.fingerprint(), lidar, self.reading.columns)
+        with announced("looking at the names of all files"):
+            fingerprint = dataset.fingerprint()
+        return DatasetId(dataset.name, self.reading.version, fingerprint, lidar, self.reading.columns)
 
     def open(self) -> Dataset:
         """The data set with `noise` and `corrections`, as a run sees it.

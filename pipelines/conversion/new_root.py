@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pointsam.base import interrupts
 from pointsam.base.errors import StoreError
-from pointsam.base.files import make_folder, remove_temporary, store_errors, temporary_of
+from pointsam.base.files import make_folder, remove_stale, remove_temporary, store_errors, temporary_of
 from pointsam.base.paths import path_under
 from pointsam.base.remote import DataPath
 
@@ -42,7 +42,10 @@ def put(folder: Path, files: Mapping[str, bytes]) -> int:
 
 @contextmanager
 def new_folder(dest: Path) -> Iterator[Path]:
-    """A hidden folder beside `dest`, which takes its place at the end of the block and goes if that is not reached."""
+    """A hidden folder beside `dest`, which takes its place at the end of the block and goes if that is not reached.
+
+    What killed processes left beside `dest` goes too.
+    """
     dest = dest.resolve()  # a link to an empty folder stays one
     temporary = temporary_of(dest)
 
@@ -52,6 +55,7 @@ def new_folder(dest: Path) -> Iterator[Path]:
     with store_errors(dest, 0), interrupts.undone_by(remove):
         try:
             make_folder(temporary.parent)
+            remove_stale(temporary.parent)
             temporary.mkdir()
             yield temporary
             if dest.is_dir():

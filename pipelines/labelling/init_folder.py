@@ -18,6 +18,7 @@ from pointsam.base.remote import DataPath
 from pointsam.base.words import counted
 from pointsam.base.yaml_text import parse_yaml
 from pointsam.checks.folder_draft import draft
+from pointsam.checks.folder_stated import stated_in
 from pointsam.checks.folder_survey import FolderFound, survey
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
@@ -110,9 +111,10 @@ def init_folder(data: DataSpec, png: Path | None, frame: str | None, overwrite: 
     root = data.root
     if png is not None:
         _require_picture(png, root, overwrite)
-    found = survey(root)
     files = [path for path in (find_calibration(root / name if name else root) for name in _places(data)) if path]
-    if not files or (overwrite and png is None):
+    anew = not files or (overwrite and png is None)
+    found = survey(root, None if anew else stated_in(files[0]))
+    if anew:
         if not isinstance(root, Path):
             raise StoreError("OUT002", f"{root}: nothing is written to an object store", f"put a {NAMES[0]} there")
         there = find_calibration(root)

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines.data import DataSpec
 from pointsam.base.arrays import evenly
 from pointsam.base.errors import DatasetError, SchemaError
+from pointsam.base.progress import announced
 from pointsam.base.runtime import cores
 from pointsam.datasets.base import Dataset
 from pointsam.semantics import semantics_plugin
@@ -35,7 +36,8 @@ class Selection:
         Raises:
             DatasetError: DAT009 or DAT010 as `Dataset.frame_ids`, DAT010 on a frame that is unknown or not in `split`.
         """
-        chosen = dataset.frame_ids(self.split)
+        with announced("listing the frames"):
+            chosen = dataset.frame_ids(self.split)
         wanted = set(self.frames)
         for frame_id in sorted(wanted.difference(chosen)):
             dataset.frame(frame_id)  # raises if there is none

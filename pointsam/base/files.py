@@ -53,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with interrupts.undone_by(lambda: remove_temporary(temporary)):
         _require_replaceable(path)
         make_folder(path.parent)
-        _remove_stale(path.parent)
+        remove_stale(path.parent)
         try:
             yield temporary
             with temporary.open("rb+") as stream:
@@ -98,7 +98,7 @@ def write_together(files: Sequence[tuple[Path, bytes]]) -> None:
                 _require_replaceable(path)
             for temporary, (path, data) in zip(temporaries, files, strict=True):
                 make_folder(path.parent)
-                _remove_stale(path.parent)
+                remove_stale(path.parent)
                 _write_synced(temporary, data)
             with interrupts.uninterrupted():
                 *members, (seal, _) = files
@@ -135,8 +135,8 @@ def remove_temporary(path: Path) -> None:
 
 
 @cache
-def _remove_stale(folder: Path) -> None:
-    """Once per process and folder, remove the temporary files of dead processes."""
+def remove_stale(folder: Path) -> None:
+    """Once per process and folder, remove the temporary files and folders of dead processes."""
     with suppress(OSError):
         for path in folder.iterdir():
             parts = _TEMPORARY.fullmatch(path.name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, overload
 
 from tqdm import tqdm
@@ -15,6 +17,10 @@ T = TypeVar("T")
 
 _LOG_SECONDS = 30.0
 """How often a log gets a line: ten a second would bury everything else."""
+
+
+_SILENT_SECONDS = 2.0
+"""How long work may be silent whose length is not known."""
 
 
 class ProgressBar(Protocol):
@@ -62,3 +68,15 @@ def progress(items: Iterable[T] | None = None, **options: Unpack[BarOptions]) ->
     # A bar within another one has its line: tqdm would otherwise move the cursor up, which is printed as an escape.
     bar: Iterable[T] | ProgressBar = tqdm(items, mininterval=interval, ascii=plain, position=0, **options)
     return bar
+
+
+@contextmanager
+def announced(what: str) -> Iterator[None]:
+    """Say on standard error what the block does, if that takes seconds; for work whose length is not known."""
+    said = threading.Timer(_SILENT_SECONDS, lambda: print(f"{what} ...", file=sys.stderr, flush=True))
+    said.daemon = True
+    said.start()
+    try:
+        yield
+    finally:
+        said.cancel()

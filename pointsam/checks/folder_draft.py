@@ -17,7 +17,13 @@ _HEAD = f"""\
 _TRANSFORMS = """\
 # A transform takes points of the frame `from` to the frame `to`. Any chain may connect a sensor to the vehicle.
 # Frames: the vehicle has x forward, y left, z up; a camera x right, y down, z forward; a LiDAR those of its points.
-# In place of translation and quaternion_wxyz: quaternion_xyzw, or a 4x4 `matrix` in rows.
+# In place of translation and quaternion_wxyz: quaternion_xyzw, or a 4x4 or 3x4 `matrix` in rows.
+"""
+_VEHICLE = "vehicle"
+_VEHICLE_LINES = """\
+# `vehicle` is the frame that all transforms lead to. If no frame of the vehicle is known, and the axes of a LiDAR are x
+# forward, y left, z up, write its name ({lidar}) in place of it, remove its transform, and state those of the cameras
+# to it.
 """
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _WORDS = ("true", "True", "TRUE", "false", "False", "FALSE", "null", "Null", "NULL")
@@ -44,13 +50,19 @@ def _parts(found: FolderFound) -> Iterator[str]:
     else:
         yield "  # period_s: 0.1  # time between two indices, unless times.txt states the times\n"
     yield _TRANSFORMS
+    yield _VEHICLE_LINES.format(lidar=_comment(_scalar(found.lidars[0].name)))
+    yield f"vehicle: {_VEHICLE}\n"
     yield "transforms:\n"
     for name in (*(one.name for one in found.lidars), *(one.name for one in found.cameras)):
-        yield f"  - from: {_scalar(name)}\n    to: vehicle\n    translation: {TODO}\n    quaternion_wxyz: {TODO}\n"
+        yield f"  - from: {_scalar(name)}\n    to: {_VEHICLE}\n    translation: {TODO}\n    quaternion_wxyz: {TODO}\n"
     if found.poses:
         yield f"poses:  # {_comment(found.poses)}\n"
         yield f"  frame: {TODO}  # the frame whose poses these are: vehicle, or a frame of `transforms`\n"
-    if found.boxes:
+    if found.boxes_have_frame:
+        first = _scalar(found.cameras[0].name)
+        yield f"# boxes: {_comment(found.boxes)}, in the frame of the first camera. If this is another one, state it:\n"
+        yield f"# boxes: {{frame: {_comment(first)}}}\n"
+    elif found.boxes:
         yield f"boxes:  # {_comment(found.boxes)}\n"
         yield f"  frame: {TODO}  # of the boxes: world (that of the poses), vehicle, or a frame of `transforms`\n"
 
@@ -59,7 +71,7 @@ def _camera(camera: FoundCamera) -> Iterator[str]:
     width, height = camera.size or (TODO, TODO)
     yield f"  {_scalar(camera.name)}:\n"
     yield f"    size: [{width}, {height}]\n"
-    yield f"    intrinsics: {{fx: {TODO}, fy: {TODO}, cx: {TODO}, cy: {TODO}}}  # pixels of images of this size\n"
+    yield f"    intrinsics: {{fx: {TODO}, fy: {TODO}, cx: {TODO}, cy: {TODO}}}  # pixels; or K, or KITTI's P\n"
     yield f"    distortion: {{model: {TODO}, coefficients: []}}  # pinhole, brown or fisheye; OpenCV's coefficients\n"
     yield "    # readout_s: [0.0, 0.03]  # rolling shutter: exposure of the first and last row after the stamp\n"
     yield "    # time_offset_s: 0.0  # added to the stamps of this camera\n"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.base.remote import DataPath, is_folder, names_in
 from pointsam.base.words import counted
+from pointsam.checks.folder_clocks import clocks_of, times_of
+from pointsam.checks.folder_stated import Match, Stated
 from pointsam.checks.raw_rows import guess
 from pointsam.checks.rules.orientation import orientation_of
 from pointsam.datasets.columns import row_layout
@@ -19,20 +20,13 @@ from pointsam.datasets.folder import PARTS, drives_in, left_out
 from pointsam.datasets.folder.box_files import JSON, OPENLABEL, TEXT
 from pointsam.datasets.folder.calibration import COLUMNS, Unit
 from pointsam.datasets.folder.poses import NAMES, read_poses
-from pointsam.datasets.folder.recording import by_stamp
-from pointsam.datasets.folder.stamps import inferred_unit
 from pointsam.datasets.io import ImageFile, RawPoints, image_size, point_source, read_points
 from pointsam.datasets.kitti.listing import Listing
 from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Sweep
 
-Match = Literal["stamp", "index"]
-
-_SAMPLE = 200
-_ALIKE = 0.5
 _THIN = 3.0
-_SAME_US = 50_000
 
 
 @dataclass(frozen=True)
@@ -98,6 +92,7 @@ class FolderFound:
         times: the evidence, in words.
         poses: file of poses and its format, in words; "" if there is none.
         boxes: files of boxes, in words; "" if there are none.
+        boxes_have_frame: whether these are KITTI's, whose frame is that of the first camera.
         notes: clocks that differ, drives with other sensors, and folders that are no drives.
     """
 
@@ -109,6 +104,7 @@ class FolderFound:
     times: str
     poses: str = ""
     boxes: str = ""
+    boxes_have_frame: bool = False
     notes: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
@@ -125,8 +121,12 @@ class FolderFound:
         yield from (f"note: {note}" for note in self.notes)
 
 
-def survey(root: DataPath) -> FolderFound:
+def survey(root: DataPath, stated: Stated | None = None) -> FolderFound:
     """Look at a folder. Names are listed, and one image and one cloud of each sensor are read.
+
+    Args:
+        root: the folder.
+        stated: what its calibration file states, which is then not guessed; None without one.
 
     Raises:
         DatasetError: DAT001 if it is no folder, DAT002 if it holds no drive, or no camera or LiDAR.
@@ -145,23 +145,32 @@ def survey(root: DataPath) -> FolderFound:
     cameras = tuple(
         _camera(name, _first(folders, PARTS[0], name, IMAGES)) for name in _names(folders, PARTS[0], IMAGES)
     )
-    lidars = tuple(_lidar(name, _first(folders, PARTS[1], name, SWEEPS)) for name in _names(folders, PARTS[1], SWEEPS))
+    lidars = tuple(
+        _lidar(name, _first(folders, PARTS[1], name, SWEEPS), stated) for name in _names(folders, PARTS[1], SWEEPS)
+    )
     if not cameras or not lidars:
         part, kinds = (PARTS[0], IMAGES) if not cameras else (PARTS[1], SWEEPS)
         raise DatasetError(
             "DAT002", f"{root}: no folder of {part}/ holds files ({', '.join(kinds)})", "see docs/folder.md"
         )
-    lidars = tuple(sorted(lidars, key=lambda one: ("top" not in one.name.lower(), -one.points, one.name)))
-    match, unit, times = _times(folders[0], [one.name for one in cameras], [one.name for one in lidars])
+    named = () if stated is None else stated.lidars
+    place = {name: k - len(named) for k, name in enumerate(named)}
+    lidars = tuple(sorted(lidars, key=lambda one: (place.get(one.name, 0), *_rank(one))))
+    names = [one.name for one in cameras], [one.name for one in lidars]
+    match, unit, times = times_of(folders[0], *names, stated)
     unread = [f"{name} is left out: {why}" for name, why in left_out(root)]
     notes = [
         *unread,
         *_uneven(drives, folders),
-        *(_clocks(folders[0], cameras, lidars, unit) if match == "stamp" else []),
+        *(clocks_of(folders[0], *names, unit, stated) if match == "stamp" else []),
     ]
-    return FolderFound(
-        drives, cameras, lidars, match, unit, times, _poses(folders[0]), _boxes(folders[0]), tuple(notes)
-    )
+    boxes, have_frame = _boxes(folders[0])
+    return FolderFound(drives, cameras, lidars, match, unit, times, _poses(folders[0]), boxes, have_frame, tuple(notes))
+
+
+def _rank(lidar: FoundLidar) -> tuple[bool, int, str]:
+    """A LiDAR on the roof is first, then those of many points."""
+    return "top" not in lidar.name.lower(), -lidar.points, lidar.name
 
 
 def _names(folders: Sequence[DataPath], part: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -192,7 +201,7 @@ def _camera(name: str, listing: Listing) -> FoundCamera:
     return FoundCamera(name, len(stems), size, tuple(notes))
 
 
-def _lidar(name: str, listing: Listing) -> FoundLidar:
+def _lidar(name: str, listing: Listing, stated: Stated | None) -> FoundLidar:
     path = listing.path(listing.stems[len(listing.stems) // 2])
     kinds = Counter(listing.path(stem).suffix.lower() for stem in listing.stems)
     suffix = kinds.most_common(1)[0][0]
@@ -200,7 +209,11 @@ def _lidar(name: str, listing: Listing) -> FoundLidar:
     columns: tuple[str, ...] | None = None
     try:
         if suffix in (".bin", ".npy"):
-            columns, evidence = _stated(path, suffix)
+            columns = None if stated is None else stated.columns.get(name)
+            if stated is not None and columns is not None:
+                evidence = f"{stated.file} states {', '.join(columns)}"
+            else:
+                columns, evidence = _guessed(path, suffix)
         else:
             evidence = f"its header states {', '.join(point_source(path, COLUMNS).columns)}"
         if columns == ():
@@ -211,7 +224,7 @@ def _lidar(name: str, listing: Listing) -> FoundLidar:
     return FoundLidar(name, len(listing.stems), suffix, columns, evidence, len(xyz), (*notes, *_extent(xyz)))
 
 
-def _stated(path: DataPath, suffix: str) -> tuple[tuple[str, ...], str]:
+def _guessed(path: DataPath, suffix: str) -> tuple[tuple[str, ...], str]:
     """Columns of a file that does not state them, and why; () if they are not known."""
     if suffix == ".npy":
         for width in range(3, 9):
@@ -253,22 +266,6 @@ def _extent(xyz: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Iterator[
         yield f"{'xyz'[thin]} seems upright (90 % of the points span {axes}); {side}"
 
 
-def _times(folder: DataPath, cameras: Sequence[str], lidars: Sequence[str]) -> tuple[Match, Unit | None, str]:
-    """How files belong together, the unit of their times, and why."""
-    reference = Listing(folder / PARTS[1] / lidars[0], SWEEPS).stems
-    images = Listing(folder / PARTS[0] / cameras[0], IMAGES).stems
-    unit = inferred_unit(reference[:: 1 + len(reference) // _SAMPLE])
-    if unit is not None:
-        return "stamp", unit, f"names such as {reference[0]} are times since 1970 in {unit}, by their size"
-    shared = len({*reference} & {*images})
-    if shared > _ALIKE * min(len(reference), len(images)):
-        have = (folder / "times.txt").is_file()
-        known = "times.txt has their times" if have else "their times are not known (files.period_s or times.txt)"
-        return "index", None, f"{shared} names of {lidars[0]} and {cameras[0]} are equal, so they are indices; {known}"
-    example = f"{reference[0] if reference else '-'} of {lidars[0]} and {images[0] if images else '-'} of {cameras[0]}"
-    return "stamp", None, f"names such as {example} differ, so they should be times, but their unit is not known"
-
-
 def _uneven(drives: Sequence[str], folders: Sequence[DataPath]) -> Iterator[str]:
     """Drives that lack a sensor of the others."""
     for part, kinds in zip(PARTS, (IMAGES, SWEEPS), strict=True):
@@ -280,30 +277,6 @@ def _uneven(drives: Sequence[str], folders: Sequence[DataPath]) -> Iterator[str]
                 yield f"{part}/{name} is missing in {counted(len(lacks), 'drive')}, for example {lacks[0]}"
 
 
-def _clocks(
-    folder: DataPath, cameras: Sequence[FoundCamera], lidars: Sequence[FoundLidar], unit: Unit | None
-) -> Iterator[str]:
-    """How far the files of each sensor are from the sweeps of the first LiDAR."""
-    try:
-        key = by_stamp(lidars[0].name, Listing(folder / PARTS[1] / lidars[0].name, SWEEPS), unit, 0.0)
-        for part, suffixes, names in (
-            (PARTS[1], SWEEPS, [one.name for one in lidars[1:]]),
-            (PARTS[0], IMAGES, [one.name for one in cameras]),
-        ):
-            for name in names:
-                other = by_stamp(name, Listing(folder / part / name, suffixes), unit, 0.0)
-                near = [other.nearest(int(t_us), 1 << 62) for t_us in key.t_us]
-                apart = [int(other.t_us[k] - t_us) for k, t_us in zip(near, key.t_us, strict=True) if k is not None]
-                if not apart:
-                    continue
-                middle = float(np.median(apart)) * 1e-6
-                word = "clocks may differ" if abs(middle) * 1e6 > _SAME_US else "same clock"
-                rate = f"{1 / other.period_s:.1f} Hz" if other.period_s else "no rate"
-                yield f"{part}/{name}: {rate}, its files are {middle:+.3g} s from the sweeps (median): {word}"
-    except DatasetError as error:
-        yield error.message
-
-
 def _poses(folder: DataPath) -> str:
     path = next((folder / name for name in NAMES if (folder / name).is_file()), None)
     if path is None:
@@ -313,11 +286,14 @@ def _poses(folder: DataPath) -> str:
     except PointSamError as error:
         return f"{path.name}: [{error.code}] {error.message}"
     form = {"tum": "TUM", "kitti": "KITTI", "csv": "CSV"}[table.form]
-    return f"{path.name}, {form}, {counted(len(table.position_m), 'pose')}"
+    lost = f", {len(table.lost)} of them with NaN or infinity" if table.lost else ""
+    return f"{path.name}, {form}, {counted(table.count, 'pose')}{lost}"
 
 
-def _boxes(folder: DataPath) -> str:
-    found = [(f"{JSON}/*.json", len(Listing(folder / JSON, (".json",)).stems))]
-    found += [(f"{TEXT}/*.txt (KITTI)", len(Listing(folder / TEXT, (".txt",)).stems))]
-    texts = [f"{counted(count, 'file')} {what}" for what, count in found if count]
-    return ", ".join([*texts, *([OPENLABEL] if (folder / OPENLABEL).is_file() else [])])
+def _boxes(folder: DataPath) -> tuple[str, bool]:
+    """The files of boxes in words, and whether KITTI's are read, which state their frame."""
+    json, kitti = len(Listing(folder / JSON, (".json",)).stems), len(Listing(folder / TEXT, (".txt",)).stems)
+    one = (folder / OPENLABEL).is_file()
+    kinds = ((f"{JSON}/*.json", json), (f"{TEXT}/*.txt (KITTI)", kitti))
+    texts = [f"{counted(count, 'file')} {what}" for what, count in kinds if count]
+    return ", ".join([*texts, *([OPENLABEL] if one else [])]), kitti > 0 and not json and not one

@@ -44,6 +44,7 @@ MOUNTING = Loss(
     True,
 )
 RINGS = Loss("the gap between rings is left out; that of KITTI's LiDAR takes its place", True)
+NO_RINGS = Loss("no gap between rings is stated; readers of KITTI take that of its LiDAR, which can change labels")
 EXTRA = Loss("columns of points are left out")
 TURN = Loss("x of the LiDAR does not point forward, as KITTI's does; points are not turned")
 TIMES = Loss("times and poses are left out: no past sweeps, no velocities")
@@ -86,8 +87,10 @@ class KittiWriter:
         if not (np.array_equal(mounting.rotation, np.eye(3)) and not mounting.translation_m.any()):
             tilt = tilt_deg(frame)
             losses.add(MOUNTING, 1, tilt if tilt > _LEAST_TILT_DEG else None, "degrees of tilt")
-        stated = abs(sweep.ring_gap_rad / RING_GAP_RAD - 1) < _SAME_GAP
-        losses.add(RINGS, "ring" in sweep.source.columns or not stated)
+        has_rings = "ring" in sweep.source.columns
+        losses.add(NO_RINGS, not has_rings and not sweep.ring_gap_rad)
+        other = sweep.ring_gap_rad > 0 and abs(sweep.ring_gap_rad / RING_GAP_RAD - 1) >= _SAME_GAP
+        losses.add(RINGS, has_rings or other)
         more = [name for name in sweep.source.columns if name not in COLUMNS and name != "_"]
         losses.add(replace(EXTRA, what=f"{EXTRA.what}: {', '.join(more)}"), bool(more))
         forward = mounting.rotation[:, 0]

@@ -170,6 +170,18 @@ class HasTracks(Protocol):
 
 
 @runtime_checkable
+class HasBoxFrame(Protocol):
+    """A data set whose user states the frame of the boxes."""
+
+    def box_frame(self, frame_id: str) -> tuple[str, SE3] | None:
+        """Name of the frame that the boxes of a frame are stated in, and lidar_SE3_frame; None without a single one.
+
+        Raises:
+            DatasetError: DAT010 on an unknown frame; what reading the boxes raises.
+        """
+
+
+@runtime_checkable
 class HasKnownClasses(Protocol):
     """A data set that names the classes of its ground truth otherwise than its taxonomy."""
 

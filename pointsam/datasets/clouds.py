@@ -162,16 +162,29 @@ class HeadedPoints(CloudFile):
         path: the file.
     """
 
-    @cached_property
+    @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that the header states.
 
         Raises:
             DatasetError: DAT004 if the file cannot be read, DAT006 on a malformed header.
         """
+        return self._stated.columns
+
+    @property
+    def viewpoint(self) -> str:
+        """Pose of the sensor that the header states besides; "" for none, or the identity. Nothing is moved by it.
+
+        Raises:
+            DatasetError: as `columns`.
+        """
+        return self._stated.viewpoint
+
+    @cached_property
+    def _stated(self) -> Header:
         try:
             with self.open() as stream:
-                return self._header(stream.read(HEAD_BYTES)).columns
+                return self._header(stream.read(HEAD_BYTES))
         except READ_ERRORS as error:
             raise unreadable("LiDAR file", self.name, error) from error
 

@@ -41,6 +41,7 @@ class Header:
         start: where the points start.
         encoding: how they are written.
         lines: number of text lines before the points, from `start`.
+        viewpoint: pose of the sensor as the header states it; "" if it states none, or the identity.
     """
 
     layout: RowLayout
@@ -48,6 +49,7 @@ class Header:
     start: int
     encoding: Encoding
     lines: int = 0
+    viewpoint: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ MAGIC = (b"# .PCD", b"VERSION ")
 _TYPES = {"F": (4, 8), "I": (1, 2, 4, 8), "U": (1, 2, 4, 8)}
 _ENCODINGS: dict[str, Encoding] = {"ascii": "ascii", "binary": "binary", "binary_compressed": "compressed"}
 _MOST_VALUES = 1000
+_IDENTITY = [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
 
 
 def header(head: bytes, source: str) -> Header:
@@ -54,4 +55,16 @@ def _header(entries: dict[str, list[str]], start: int, source: str) -> Header:
         points = int(entries["WIDTH"][0]) * int(entries.get("HEIGHT", ["1"])[0])
     if points < 0:
         raise ValueError(f"{points} points")
-    return Header(layout_of(fields, source), points, start, _ENCODINGS[entries["DATA"][0].lower()])
+    encoding = _ENCODINGS[entries["DATA"][0].lower()]
+    return Header(
+        layout_of(fields, source), points, start, encoding, viewpoint=_viewpoint(entries.get("VIEWPOINT", []))
+    )
+
+
+def _viewpoint(words: list[str]) -> str:
+    """Position and quaternion w, x, y, z of the sensor; "" if they are the identity or missing."""
+    try:
+        identity = [float(word) for word in words] == _IDENTITY
+    except ValueError:
+        identity = False
+    return "" if identity else " ".join(words)

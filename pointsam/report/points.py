@@ -10,6 +10,8 @@ from pointsam.report.style import RGB, cluster_rgb, font
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import PointLabels
 
+_MOST, _ALL = (0.05, 0.5, 0.95), (0.0, 0.5, 1.0)
+"""Fractions of the pixels of a cluster: below and above most of them, or all, and the middle."""
 _TAG_GAP_PX = 5
 _PALE = 0.6
 """Share of white in the colour of a point that growth added."""
@@ -93,15 +95,20 @@ class _Tags:
         self._taken[keep_off_px[:, 1], keep_off_px[:, 0]] = True
 
     def place(self, member_px: NDArray[np.int64], text: str, rgb: RGB) -> None:
-        """Draw a text above, right of, left of or below some pixels, at the first place with room, if there is one."""
+        """Draw a text above, right of, left of or below some pixels, at the first place with room, if there is one.
+
+        It goes by the middle of the pixels and by where most of them are: a few stray ones do not draw it away. Only
+        if there is no room, it is beside all of them.
+        """
         left, top, right, bottom = self._draw.textbbox((0, 0), text, font=self._font)
         width, height = int(right - left) + 6, int(bottom - top) + 4
-        (u0, v0), (u1, v1) = member_px.min(axis=0) - _TAG_GAP_PX, member_px.max(axis=0) + _TAG_GAP_PX
-        center_u, center_v = (u0 + u1 - width) // 2, (v0 + v1 - height) // 2
-        for u, v in ((center_u, v0 - height), (u1, center_v), (u0 - width, center_v), (center_u, v1)):
-            area = self._taken[v : v + height, u : u + width]
-            if u >= 0 and v >= 0 and area.shape == (height, width) and not area.any():
-                area[...] = True
-                self._draw.rectangle((u, v, u + width - 1, v + height - 1), fill=(0, 0, 0, 170))
-                self._draw.text((u + 3 - left, v + 2 - top), text, font=self._font, fill=rgb)
-                return
+        for low, middle, high in (np.quantile(member_px, q, axis=0).round().astype(int) for q in (_MOST, _ALL)):
+            (u0, v0), (u1, v1) = low - _TAG_GAP_PX, high + _TAG_GAP_PX
+            center_u, center_v = middle[0] - width // 2, middle[1] - height // 2
+            for u, v in ((center_u, v0 - height), (u1, center_v), (u0 - width, center_v), (center_u, v1)):
+                area = self._taken[v : v + height, u : u + width]
+                if u >= 0 and v >= 0 and area.shape == (height, width) and not area.any():
+                    area[...] = True
+                    self._draw.rectangle((u, v, u + width - 1, v + height - 1), fill=(0, 0, 0, 170))
+                    self._draw.text((u + 3 - left, v + 2 - top), text, font=self._font, fill=rgb)
+                    return

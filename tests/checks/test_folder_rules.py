@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.cloud_files import pcd
 from helpers.folder_root import AXES, PERIOD_US, START_US, calibration_of, make_folder, write_cloud
 from helpers.folder_root import Drive as Options
 from PIL import Image
@@ -376,6 +377,51 @@ def test_boxes_of_another_convention_are_named(root, change, says):
     assert says in findings(root)["box-conventions"]
 
 
+def test_files_that_are_not_read_are_named(root):
+    shutil.copytree(root / "images" / "left", root / "images" / "rear")
+    shutil.copytree(root / "clouds" / "top", root / "clouds" / "roof")
+    (root / "images" / "empty").mkdir()
+    shutil.copytree(root / "images" / "left", root / "images" / ".cache")
+    (root / "poses.csv").write_text("")
+    (root / "label_2").mkdir()
+    (root / "label_2" / f"{START_US}.txt").write_text("")
+    image = min((root / "images" / "front").iterdir())
+    shutil.copy(image, image.with_suffix(".PNG"))
+    Image.open(image).save(image.with_suffix(".jpg"))
+    told = {f.problem.where.removeprefix(f"{root}/"): f.problem.what for f in all_findings(root)}
+    assert set(told) == {"images/rear", "clouds/roof", "poses.csv", str(root), "images/front"}
+    assert told["images/rear"] == f"it is not read: {root / 'calibration.yaml'} does not name 'rear'"
+    assert told["poses.csv"] == f"it is not read: {root / 'poses.txt'} is (poses.file)"
+    assert told[str(root)] == "label_2/*.txt are not read: the boxes are those of boxes/*.json"
+    assert told["images/front"].startswith("2 images not read: the name is that of another, as ")
+
+
+def test_viewpoints_that_are_not_used_are_named(tmp_path):
+    make_folder(tmp_path, frames=3, boxes="none", cameras=("front",), points=50)
+    for k, path in enumerate(sorted((tmp_path / "clouds" / "top").iterdir())):
+        rows, seen = np.fromfile(path, "<f4").reshape(-1, 4), ("0 0 0 1.0 0 0 0", "1 2 0 1 0 0 0", "a b")[k]
+        content = pcd("binary", rows.tobytes(), len(rows)).replace(b"0 0 0 1 0 0 0", seen.encode())
+        path.with_suffix(".pcd").write_bytes(content)
+        path.unlink()
+    told = findings(tmp_path)["cloud-viewpoint"]
+    assert told.startswith("2 files with a VIEWPOINT, which is not used: ")
+    assert told.endswith(f"{START_US + PERIOD_US}.pcd has 1 2 0 1 0 0 0")
+
+
+def test_poses_with_nan_leave_the_other_frames(tmp_path):
+    make_folder(tmp_path, frames=8, match="index", poses="kitti", boxes="none", cameras=("front",), points=50)
+    path = tmp_path / "poses.txt"
+    path.write_text("\n".join([*path.read_text().splitlines()[:2], *["nan " * 12] * 6]))
+    data = open_dataset(tmp_path)
+    result = check(data, data.frame_ids(), set())
+    told = {found.rule.id: found.problem for found in result.findings}
+    assert told["file-times"].what.startswith("6 poses left out: NaN or infinity, first in line 3;")
+    assert told["calibration-values"].where == "000004"  # motion goes on for 0.2 s after 0.1 s
+    assert told["calibration-values"].what.endswith("(4 frames of this kind)")
+    for frame_id in data.frame_ids()[:4]:
+        assert np.isfinite(data.frame(frame_id).sweep.world_SE3_ego.translation_m).all()
+
+
 def test_boxes_of_no_sweep_are_named(root):
     for path in sorted((root / "boxes").iterdir())[:3]:
         path.rename(path.with_name(f"{int(path.stem) + 10**7}.json"))
@@ -393,7 +439,8 @@ def test_frames_of_openlabel_without_a_sweep_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("written", "stated"), [("world", "top"), ("world", "vehicle"), ("top", "vehicle"), ("front", "vehicle")]
+    ("written", "stated"),
+    [("world", "top"), ("world", "vehicle"), ("top", "vehicle"), ("front", "vehicle"), ("top", "left")],
 )
 def test_boxes_in_another_frame_are_named(tmp_path, written, stated):
     make_folder(
@@ -404,8 +451,22 @@ def test_boxes_in_another_frame_are_named(tmp_path, written, stated):
         edit=lambda c: replace(c, boxes=replace(c.boxes, frame=stated)),
     )
     names = {"top": "LiDAR"}
-    expected = f"if they were in the frame of {names.get(written, written)}, not of {names.get(stated, stated)}"
+    expected = f"if they were in the frame of {names.get(written, written)}, not of {stated}"
     assert expected in findings(tmp_path)["box-conventions"]
+
+
+def test_boxes_are_not_judged_by_a_wrong_mounting(tmp_path):
+    """Boxes that are stated in the frame of a camera, whose transform is the inverse."""
+    make_folder(
+        tmp_path,
+        frames=2,
+        boxes_frame="top",
+        points=3000,
+        edit=lambda c: replace(mounted("front", SE3.inverse)(c), boxes=replace(c.boxes, frame="front")),
+    )
+    told = findings(tmp_path)
+    assert "its inverse is" in told["camera-mounting"]
+    assert told["box-conventions"].endswith("not judged before front is mounted as it should be (camera-mounting)")
 
 
 def test_a_field_that_is_not_completed_is_named(root):

@@ -1,10 +1,14 @@
 """Data sets written in other layouts, read back."""
 
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.commands import label, refused
+from helpers.folder_root import make_folder
 from helpers.kitti_root import make_kitti
 from helpers.nuscenes_root import make_root
 from helpers.raw_root import make_raw
@@ -12,10 +16,12 @@ from helpers.tracking_root import make_tracking
 from PIL import Image
 
 from pipelines.conversion.convert import convert
+from pipelines.conversion.new_root import new_folder
 from pipelines.conversion.values import Conversion
 from pipelines.data import Reading
 from pointsam.base.errors import DatasetError, SchemaError, StoreError
 from pointsam.datasets import open_dataset
+from pointsam.datasets.folder.calibration import LidarEntry
 from pointsam.datasets.io import encoded_image, read_columns
 from pointsam.geometry.projection import cam_SE3_lidar, key_SE3_sweep, project
 from pointsam.taxonomy import BACKGROUND
@@ -155,6 +161,32 @@ def test_what_changes_labels_stops_unless_it_is_accepted(tmp_path):
     assert (tmp_path / "dest" / "ImageSets" / "scene-0061.txt").read_text() == "000000\n000001\n"
 
 
+def test_a_gap_that_is_not_stated_is_no_loss(tmp_path):
+    for gap_deg, changing, notes in ((0.0, 0, 1), (0.2, 1, 0)):
+        root = tmp_path / f"{gap_deg}"
+        lidars = {"top": LidarEntry(ring_gap_deg=gap_deg)}
+        make_folder(root, frames=1, cameras=("front",), points=50, edit=lambda c, its=lidars: replace(c, lidars=its))
+        said = convert(Conversion(root, "kitti", accept_loss=True), tmp_path / f"to-{gap_deg}")
+        assert [sum("gap between rings" in line for line in lines) for lines in (said.changing, said.notes)] == [
+            changing,
+            notes,
+        ]
+
+
+def test_what_a_killed_call_left_is_removed(tmp_path):
+    root = made("kitti", tmp_path / "root")
+    killed = os.fork()
+    if not killed:
+        with new_folder(tmp_path / "dest") as folder:
+            (folder / "part").write_text("part")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(killed, 0)
+    left = set(tmp_path.glob(".dest.*.tmp"))
+    assert len(left) == 1
+    convert(Conversion(root, "folder"), tmp_path / "dest")
+    assert {path.name for path in tmp_path.iterdir()} == {"root", "dest"}
+
+
 def test_kitti_gets_the_camera_that_is_named(tmp_path):
     root = made("nuscenes", tmp_path / "root")
     first = open_dataset(root)
@@ -252,8 +284,6 @@ def test_the_poses_of_a_standing_vehicle_are_kept(tmp_path, target):
 
 def test_splits_within_a_scene_stay_apart_in_tables(tmp_path):
     """Splits of tables are lists of scenes. Sweeps, tracks and velocities go on across the parts of a scene."""
-    from helpers.folder_root import make_folder
-
     make_folder(root := tmp_path / "root", drives=("a", "b"), frames=4, points=200)
     first = open_dataset(root)
     a, b = first.frame_ids("a"), first.frame_ids("b")

@@ -71,6 +71,17 @@ def test_tags_stand_where_no_point_and_no_tag_is(make_labels):
     assert not drawn[uv[:, 1], uv[:, 0]].any()
 
 
+def test_a_tag_is_beside_most_points_of_its_cluster(make_labels):
+    """A cloud with one stray point far away, whose middle lies between the two without it."""
+    cloud = np.array([(u, v) for u in range(100, 140, 4) for v in range(200, 240, 4)])
+    uv = np.concatenate([cloud, [(390, 20)]])
+    labels = make_labels(*[(0, 0)] * len(uv))
+    picture = Image.new("RGB", (400, 400), (90, 90, 90))
+    tag_clusters(picture, uv, labels, np.arange(len(uv)), NUSCENES, size_px=14, min_points=5)
+    drawn = np.argwhere((np.array(picture) != 90).any(axis=2))
+    assert abs(np.median(drawn, axis=0) - (190, 120)).max() < 15
+
+
 def test_small_clusters_go_without_a_tag(make_labels):
     picture = Image.new("RGB", (100, 100))
     labels = make_labels(*[(0, 0)] * 4)

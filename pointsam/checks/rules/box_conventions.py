@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.checks.base import Probe, Problem, Rule, Survey
+from pointsam.checks.rules.mounting import problems_of
+from pointsam.datasets.base import HasBoxFrame
 from pointsam.geometry.boxes import count_points
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Boxes, Frame
@@ -25,12 +27,13 @@ _LOW, _HIGH, _MOST = 0.25, 0.5, 0.7
 _STATED = ""
 
 
-def variants(boxes: Boxes, frame: Frame) -> Iterator[tuple[str, Boxes]]:
+def variants(boxes: Boxes, frame: Frame, stated: tuple[str, SE3] | None = None) -> Iterator[tuple[str, Boxes]]:
     """Boxes as they would be with another convention, with the mistake in words; first as they are.
 
     Args:
         boxes: in the frame of the reference LiDAR.
         frame: their frame.
+        stated: name of the frame that the data state of them, and lidar_SE3_frame; None tries all of the usual ones.
     """
     sweep = frame.sweep
     yield _STATED, boxes
@@ -46,10 +49,10 @@ def variants(boxes: Boxes, frame: Frame) -> Iterator[tuple[str, Boxes]]:
             replace(mirrored, size_lwh_m=swapped.size_lwh_m),
         )
     lidar_SE3_world = (sweep.world_SE3_ego @ sweep.ego_SE3_lidar).inverse()
-    stated = {"LiDAR": SE3.identity(), "vehicle": sweep.ego_SE3_lidar.inverse(), "world": lidar_SE3_world}
+    usual = {"LiDAR": SE3.identity(), "vehicle": sweep.ego_SE3_lidar.inverse(), "world": lidar_SE3_world}
     cameras = {view.name: sweep.ego_SE3_lidar.inverse() @ view.ego_SE3_cam for view in frame.cameras}
-    for name, lidar_SE3_stated in stated.items():
-        for other, lidar_SE3_other in {**stated, **cameras}.items():
+    for name, lidar_SE3_stated in (usual if stated is None else dict([stated])).items():
+        for other, lidar_SE3_other in {**usual, **cameras}.items():
             if other != name:
                 moved = _moved(boxes, lidar_SE3_other @ lidar_SE3_stated.inverse())
                 yield f"if they were in the frame of {other}, not of {name}", moved
@@ -87,10 +90,13 @@ class _Conventions(Survey):
     def __init__(self) -> None:
         self._points: Counter[str] = Counter()
         self._boxes = self._hanging = self._filled = 0
+        self._wrong = dict[str, None]()
 
     def open(self, probe: Probe) -> None:
+        data, frame_id = probe.dataset, probe.frame.frame_id
         try:
-            boxes = probe.dataset.boxes(probe.frame.frame_id)
+            boxes = data.boxes(frame_id)
+            stated = data.box_frame(frame_id) if isinstance(data, HasBoxFrame) else None
         except (DatasetError, CalibrationError):  # the rule ground-truth reports it
             return
         if boxes is None or not len(boxes):
@@ -98,7 +104,8 @@ class _Conventions(Survey):
         xyz = probe.points.xyz_lidar_m
         xyz = xyz[(xyz * xyz).sum(axis=1) < _NEAR_M**2]
         self._boxes += len(boxes)
-        for name, other in variants(boxes, probe.frame):
+        self._wrong |= {sensor: None for sensor, _ in problems_of(probe.frame)}
+        for name, other in variants(boxes, probe.frame, stated):
             self._points[name] += int(np.minimum(count_points(xyz, _above_road(other)), _OF_A_BOX).sum())
         low, high, over = (
             count_points(xyz, _slice(boxes, *part)) for part in ((0, _LOW), (_HIGH, 1.0), (1.0, 1.0 + _HIGH))
@@ -108,6 +115,16 @@ class _Conventions(Survey):
         self._hanging += int((filled & (low == 0) & (over >= 3)).sum())
 
     def problems(self) -> Iterator[Problem]:
+        for problem in self._found():
+            if self._wrong:  # a wrong transform makes boxes look wrong, and what would mend them is not known then
+                what = (
+                    f"they do not hold the points of their objects, which is not judged before {', '.join(self._wrong)}"
+                )
+                yield Problem("boxes", f"{what} is mounted as it should be (camera-mounting)")
+            else:
+                yield problem
+
+    def _found(self) -> Iterator[Problem]:
         if self._boxes < _LEAST:
             return
         stated = self._points[_STATED]

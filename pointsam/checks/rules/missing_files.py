@@ -87,7 +87,8 @@ RULE = Rule(
     severity="warning",
     title="The sweeps and images of all frames are there.",
     remedy="Complete the download, or unpack all archives into one root; `run` quarantines frames without their files "
-    "and labels the others. If another suffix is there, convert the files or correct the names in the tables.",
+    "and labels the others. If another suffix is there, convert the files or correct the names in the tables. "
+    "Name sensors of a folder in its calibration file, or move away what is not to be read.",
     of_dataset=in_tables(_ID),
     survey=_Files,
 )

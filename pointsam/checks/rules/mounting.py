@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from pointsam.checks.base import Probe, Problem, Rule
 from pointsam.geometry.se3 import SE3
+from pointsam.types import Frame
 
 _FAR_M = 15.0
 _UPRIGHT = 0.5  # cosine: within 60 degrees
@@ -75,15 +76,15 @@ def problem_of_lidar(ego_SE3_lidar: SE3) -> str | None:
     return None
 
 
+def problems_of(frame: Frame) -> Iterator[tuple[str, str]]:
+    """Name of each sensor of a frame whose mounting is implausible, and why."""
+    mountings = [(sweep.sensor, problem_of_lidar(sweep.ego_SE3_lidar)) for sweep in frame.sweeps]
+    mountings += [(view.name, problem_of(view.ego_SE3_cam)) for view in frame.cameras]
+    yield from ((name, what) for name, what in mountings if what is not None)
+
+
 def _check(probe: Probe) -> Iterator[Problem]:
-    for sweep in probe.frame.sweeps:
-        what = problem_of_lidar(sweep.ego_SE3_lidar)
-        if what is not None:
-            yield Problem(sweep.sensor, what)
-    for view in probe.frame.cameras:
-        what = problem_of(view.ego_SE3_cam)
-        if what is not None:
-            yield Problem(view.name, what)
+    yield from (Problem(name, what) for name, what in problems_of(probe.frame))
 
 
 RULE = Rule(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from functools import cached_property
 
 from pointsam.base.document import parse_json
@@ -42,6 +43,13 @@ class BoxFiles:
         return bool(self._json.stems or self._text.stems) or (self._folder / OPENLABEL).is_file()
 
     @property
+    def kinds(self) -> list[str]:
+        """Kinds of files of boxes that are there, of which the first is read."""
+        one = (self._folder / OPENLABEL).is_file()
+        kinds = ((OPENLABEL, one), (f"{JSON}/*.json", self._json.stems), (f"{TEXT}/*.txt", self._text.stems))
+        return [name for name, there in kinds if there]
+
+    @property
     def frame(self) -> str | None:
         """Name of the frame that boxes without one are in; that of KITTI's label files is the first camera."""
         stated = self._calibration.boxes.frame
@@ -67,7 +75,7 @@ class BoxFiles:
             path = self._json.path(name)
             values = _values(path)
             if is_openlabel(values):
-                return [row for frame in frames_of(values, str(path), angles) for row in frame.rows]
+                return _of_one_frame(frames_of(values, str(path), angles), path)
             return rows_of(values, str(path), angles)
         name = self._of_sweep.get(stem)
         return None if name is None else _of_kitti(self._text.path(name))
@@ -145,6 +153,8 @@ class BoxFiles:
                     where, f"frame {frame.key}: the unit of {frame.stamp!r} is not known", "state boxes.unit"
                 )
             return self._reference.nearest(t_us, round(self._calibration.files.tolerance_s * 1e6))
+        if not frame.key:
+            raise malformed(where, "it has no frames", f"name it {JSON}/SWEEP.json, as the sweep that it belongs to")
         if frame.key in self._reference:
             return self._reference.place(frame.key)
         if not (frame.key.isascii() and frame.key.isdigit()):
@@ -157,6 +167,14 @@ class BoxFiles:
         assert self._sequence is not None
         frame = self._sequence.get(self._reference.place(stem))
         return None if frame is None else list(frame.rows)
+
+
+def _of_one_frame(frames: Sequence[LabelledFrame], path: DataPath) -> list[BoxRow]:
+    """The boxes of a file that belongs to one sweep."""
+    if len(frames) > 1:
+        what = f"it holds {len(frames)} frames, and by its name it belongs to one sweep"
+        raise malformed(str(path), what, f"write a file for each frame, or all frames of the drive to {OPENLABEL}")
+    return [row for frame in frames for row in frame.rows]
 
 
 def _of_kitti(path: DataPath) -> list[BoxRow]:

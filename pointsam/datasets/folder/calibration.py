@@ -21,6 +21,7 @@ from pointsam.base.yaml_text import parse_yaml, yaml_text
 from pointsam.datasets.columns import row_layout
 from pointsam.datasets.folder.transforms import FrameTree, Transform
 from pointsam.geometry.camera import Camera
+from pointsam.geometry.se3 import SE3
 
 NAMES = ("calibration.yaml", "calibration.yml", "calibration.json")
 """Names of the file."""
@@ -66,8 +67,10 @@ class CameraEntry:
 
     Args:
         size: width and height of the images, pixels.
-        intrinsics: focal lengths and principal point; this or `K`.
+        intrinsics: focal lengths and principal point; this, `K` or `P`.
         K: camera matrix in rows, three lists of three numbers or nine numbers.
+        P: projection matrix K [I | t] in rows, three lists of four numbers or twelve numbers, as KITTI's P2. It takes
+            points of `frame`, so that the camera is beside the origin of it, with its axes.
         distortion: of the images as they are.
         frame: name of its frame (x right, y down, z forward) in `transforms`; the name of the camera if left out.
         readout_s: of a rolling shutter: seconds from the time of the image at which the first and the last row are
@@ -79,6 +82,7 @@ class CameraEntry:
     size: tuple[int, int]
     intrinsics: Intrinsics | None = None
     K: tuple[tuple[float, ...], ...] | tuple[float, ...] | None = None
+    P: tuple[tuple[float, ...], ...] | tuple[float, ...] | None = field(default=None, repr=False)
     distortion: Distortion = Distortion()
     frame: str | None = None
     readout_s: tuple[float, float] | None = None
@@ -92,11 +96,13 @@ class CameraEntry:
             where: file and field, for errors.
 
         Raises:
-            CalibrationError: CAL002 on values that no camera has, CAL003 unless one of K and intrinsics is there.
+            CalibrationError: CAL002 on values that no camera has, CAL003 unless one of K, P and intrinsics is there.
         """
-        if (self.K is None) == (self.intrinsics is None):
+        if sum(one is not None for one in (self.intrinsics, self.K, self.P)) != 1:
             raise CalibrationError(
-                "CAL003", f"{where}.intrinsics: one of `intrinsics` and `K` must be there", "state fx, fy, cx and cy"
+                "CAL003",
+                f"{where}.intrinsics: one of `intrinsics`, `K` and `P` must be there",
+                "state fx, fy, cx and cy",
             )
         model, coefficients = self.distortion.model, self.distortion.coefficients
         if (model == "pinhole") != (len(coefficients) == 0):
@@ -110,18 +116,35 @@ class CameraEntry:
             return Camera(self._matrix(), self.size[0], self.size[1], coefficients, lens)
         except (CalibrationError, ValueError) as error:
             message, hint = (
-                "K is no 3x3 matrix",
-                "write three rows of three numbers; of a 3x4 P, the first three columns",
+                ("P is no 3x4 matrix", "write three rows of four numbers; a 3x3 matrix is `K`")
+                if self.P is not None
+                else ("K is no 3x3 matrix", "write three rows of three numbers; a 3x4 matrix K [I | t] is `P`")
             )
             if isinstance(error, CalibrationError):
-                message, hint = error.message, error.hint
+                way = "P is K [I | t]: write a K [R | t] as `K`, with R and t in `transforms`"
+                message, hint = error.message, error.hint if self.P is None else way
             raise CalibrationError("CAL002", f"{where}: {message}", hint) from error
 
     def _matrix(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         if self.intrinsics is not None:
             fx, fy, cx, cy = self.intrinsics.fx, self.intrinsics.fy, self.intrinsics.cx, self.intrinsics.cy
             return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=np.float64)
+        if self.P is not None:
+            return self._projection()[:, :3]
         return np.array(self.K, dtype=np.float64).reshape(3, 3)
+
+    def _projection(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        values = np.array(self.P, dtype=np.float64).reshape(3, 4)
+        if not np.isfinite(values).all():
+            raise ValueError("not finite")
+        return values
+
+    def frame_SE3_cam(self) -> SE3:
+        """From the camera to its `frame`: the identity, or the shift that `P` holds. The entry must have a camera."""
+        if self.P is None:
+            return SE3.identity()
+        projection = self._projection()
+        return SE3(np.eye(3), -np.linalg.solve(projection[:, :3], projection[:, 3]))
 
 
 @dataclass(frozen=True)
@@ -226,6 +249,15 @@ class Calibration:
         """
         return FrameTree.of(self.transforms, self.vehicle, self.path)
 
+    def vehicle_SE3_cam(self, name: str) -> SE3:
+        """The mounting of a camera.
+
+        Raises:
+            CalibrationError: as `FrameTree.pose`.
+        """
+        entry = self.cameras[name]
+        return self.tree.pose(entry.frame or name, f"cameras.{name}") @ entry.frame_SE3_cam()
+
 
 def find_calibration(folder: DataPath) -> DataPath | None:
     """The calibration file in a folder; None if there is none.
@@ -274,7 +306,7 @@ def require_sensors(calibration: Calibration) -> None:
         raise _refused(path, "lidars is empty", "name a folder of clouds/")
     for name, camera in calibration.cameras.items():
         camera.camera(f"{path}: cameras.{name}")
-        calibration.tree.pose(camera.frame or name, f"cameras.{name}")
+        calibration.vehicle_SE3_cam(name)
     for name, lidar in calibration.lidars.items():
         calibration.tree.pose(lidar.frame or name, f"lidars.{name}")
         if not 0 <= lidar.ring_gap_deg < _WIDEST_GAP_DEG:

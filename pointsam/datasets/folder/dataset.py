@@ -20,11 +20,12 @@ from pointsam.datasets.folder import drives_in, left_out, names_passed_over
 from pointsam.datasets.folder.calibration import NAMES, Calibration, find_calibration, read_calibration
 from pointsam.datasets.folder.drive import Drive
 from pointsam.datasets.folder.problems import problems_of_drives
-from pointsam.datasets.folder.truth import CLASSES, boxes_of, truth_classes, velocities_in, velocities_of
+from pointsam.datasets.folder.truth import CLASSES, box_frame_of, boxes_of, truth_classes, velocities_in, velocities_of
 from pointsam.datasets.kitti.listing import Listing, composed, frame_parts, require_names, split_names
 from pointsam.datasets.nuscenes.splits import own_splits
 from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import truth_from_boxes
+from pointsam.geometry.se3 import SE3
 from pointsam.taxonomy import NUSCENES
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
@@ -146,7 +147,11 @@ class Folder:
         if drive.poses is not None:
             place, last = drive.reference.place(stem), len(drive.reference) - 1
             near = {-1: max(place - 1, 0), 1: min(place + 1, last)}
-            neighbours = {offset: drive.sweep(drive.lidars[0], other) for offset, other in near.items()}
+            # One without a pose counts as missing, as beyond the ends of the drive: it is a frame's own fault only.
+            neighbours = {
+                offset: drive.posed_sweep(drive.lidars[0], other) or drive.sweep(drive.lidars[0], place)
+                for offset, other in near.items()
+            }
         return Frame(frame_id, drive.scene, drive.sweeps(stem), neighbours, cameras=())
 
     def scene(self, frame_id: str) -> str:
@@ -164,6 +169,15 @@ class Folder:
         """
         drive, stem = self._place(frame_id)
         return boxes_of(drive, stem, frame_id, self._classes)
+
+    def box_frame(self, frame_id: str) -> tuple[str, SE3] | None:
+        """Name of the frame that the boxes are stated in, and lidar_SE3_frame; None without boxes, or if frames differ.
+
+        Raises:
+            DatasetError, CalibrationError: as `boxes`.
+        """
+        drive, stem = self._place(frame_id)
+        return box_frame_of(drive, stem)
 
     def visibility(self, frame_id: str) -> NDArray[np.int8] | None:
         """None: boxes have no levels of visibility."""
@@ -183,6 +197,8 @@ class Folder:
     def past_sweeps(self, frame_id: str, count: int) -> list[Sweep]:
         """Up to `count` sweeps of each LiDAR before its sweep of the frame, each latest first; none without poses.
 
+        Sweeps at whose time the vehicle has no pose are left out.
+
         Raises:
             DatasetError, CalibrationError: as `frame`.
         """
@@ -194,7 +210,8 @@ class Folder:
             first = lidar == drive.lidars[0]
             place = drive.reference.place(stem) if first else drive.match("clouds", lidar, stem)
             if place is not None:
-                found += [drive.sweep(lidar, other) for other in range(place - 1, max(place - 1 - count, -1), -1)]
+                past = (drive.posed_sweep(lidar, other) for other in range(place - 1, max(place - 1 - count, -1), -1))
+                found += [sweep for sweep in past if sweep is not None]
         return found
 
     def point_truth(self, frame_id: str, source: str | None = None) -> PointTruth | None:

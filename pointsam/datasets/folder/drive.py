@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import DatasetError
+from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, names_in, read_bytes
 from pointsam.datasets.folder.box_files import BoxFiles
 from pointsam.datasets.folder.calibration import Calibration
@@ -128,6 +128,13 @@ class Drive:
             entry.motion_compensated,
         )
 
+    def posed_sweep(self, lidar: str, place: int) -> Sweep | None:
+        """As `sweep`; None if the vehicle has no pose at its time."""
+        try:
+            return self.sweep(lidar, place)
+        except CalibrationError:
+            return None
+
     def sweeps(self, stem: str) -> tuple[Sweep, ...]:
         """The sweeps of a frame, that of the reference LiDAR first.
 
@@ -202,6 +209,26 @@ class Drive:
         return next((self.folder / name for name in names if (self.folder / name).is_file()), None)
 
     @cached_property
+    def further_poses(self) -> tuple[DataPath, ...]:
+        """Files of poses that are not read, because there is another one and the calibration names none."""
+        if self.calibration.poses.file is not None:
+            return ()
+        others = (self.folder / name for name in NAMES)
+        return tuple(path for path in others if path != self.poses_file and path.is_file())
+
+    def unlisted(self) -> list[DataPath]:
+        """Folders of images and clouds that the calibration does not name."""
+        known = {IMAGES_IN: set(map(composed, self.calibration.cameras))}
+        known[CLOUDS_IN] = set(map(composed, self.calibration.lidars))
+        return [
+            self.folder / kind / name
+            for kind, names in known.items()
+            for name in self._names[kind]
+            if composed(name) not in names and not name.startswith(".")
+            if Listing(self.folder / kind / name, _SUFFIXES[kind]).stems
+        ]
+
+    @cached_property
     def boxes(self) -> BoxFiles:
         """The boxes."""
         return BoxFiles(self.folder, self.calibration, self.reference)
@@ -214,8 +241,10 @@ class Drive:
         ]
         names = ["\0".join(self._listing(kind, name).stems) for kind, name in kinds]
         files = [self.folder / TIMES, self.folder / KEY_FRAMES, self.poses_file]
+        shifted = {name: one.P for name, one in self.calibration.cameras.items() if one.P is not None}
         return [
             repr((kinds, self.calibration)).encode(),
+            *([repr(shifted).encode()] if shifted else []),  # repr leaves it out, as it was before cameras had it
             *(text.encode() for text in names),
             *(read_bytes(path, "file") if path is not None and path.is_file() else b"" for path in files),
         ]
@@ -298,7 +327,7 @@ class Drive:
             ImageFile(recording.listing.path(recording.stems[place])),
             t_us,
             self._cameras[name],
-            self.calibration.tree.pose(entry.frame or name, f"cameras.{name}"),
+            self.calibration.vehicle_SE3_cam(name),
             self.pose(t_us),
             shutter,
         )

@@ -1,7 +1,8 @@
 """Boxes of ASAM OpenLABEL 1.0: cuboids of the objects of each frame.
 
 A cuboid has ten values (x, y, z, qx, qy, qz, qw, sx, sy, sz), or nine with the Euler angles rx, ry, rz, applied ZYX, in
-place of the quaternion. sx, sy and sz are its length, width and height. Other parts of the file are not read.
+place of the quaternion. sx, sy and sz are its length, width and height. A file without frames is one frame: its objects
+have the cuboids. Other parts of the file are not read.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class LabelledFrame:
     """The boxes of one frame.
 
     Args:
-        key: name of the frame in the file, a number.
+        key: name of the frame in the file, a number; "" for a file without frames, whose objects have cuboids.
         stamp: its time stamp as a text; None if it has none.
         rows: its boxes.
     """
@@ -52,8 +53,22 @@ def frames_of(values: object, where: str, angles: Angles | None) -> list[Labelle
     """
     root = _object(values, "openlabel", where)
     kinds = _object(root, "objects", f"{where}: openlabel", missing={})
+    fixed = [uid for uid, one in kinds.items() if isinstance(one, Mapping) and _cuboids(one, f"{where}: object {uid}")]
+    if "frames" not in root and fixed:
+        return [_frame("", root, kinds, where, angles)]
+    if fixed:
+        what = f"openlabel.objects: object {fixed[0]} has a cuboid outside of the frames"
+        raise malformed(where, what, "write it into each frame, where the vehicle has another pose")
     frames = _object(root, "frames", f"{where}: openlabel")
     return [_frame(str(key), frame, kinds, f"{where}: frame {key}", angles) for key, frame in frames.items()]
+
+
+def _cuboids(found: object, where: str) -> list[object]:
+    data = _object(found, "object_data", where, missing={})
+    cuboids = data.get("cuboid") or []
+    if not isinstance(cuboids, list):
+        raise malformed(where, "cuboid is no list", _HINT)
+    return cuboids
 
 
 def _frame(key: str, frame: object, kinds: Mapping[object, object], where: str, angles: Angles | None) -> LabelledFrame:
@@ -61,10 +76,8 @@ def _frame(key: str, frame: object, kinds: Mapping[object, object], where: str, 
     stamp = properties.get("timestamp")
     rows = list[BoxRow]()
     for uid, found in _object(frame, "objects", where, missing={}).items():
+        cuboids = _cuboids(found, f"{where}, object {uid}")
         data = _object(found, "object_data", f"{where}, object {uid}", missing={})
-        cuboids = data.get("cuboid") or []
-        if not isinstance(cuboids, list):
-            raise malformed(f"{where}, object {uid}", "cuboid is no list", _HINT)
         name = _kind(kinds.get(uid), data, f"{where}, object {uid}") if cuboids else ""
         for k, cuboid in enumerate(cuboids):
             rows.append(_row(cuboid, name, str(uid), f"{where}, object {uid}, cuboid {k}", angles))

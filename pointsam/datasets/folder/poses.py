@@ -43,6 +43,8 @@ class PoseTable:
         unit: unit of the stamps that the file states; None if it states none.
         position_m: (N,3) float64.
         rotation: (N,3,3) float64.
+        rows: (N,) int64 place of each among the poses of the file.
+        lost: lines of the poses that are left out, because they are not finite.
     """
 
     path: DataPath
@@ -51,6 +53,13 @@ class PoseTable:
     unit: Unit | None
     position_m: NDArray[np.float64]
     rotation: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    lost: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of all poses of the file."""
+        return len(self.rows) + len(self.lost)
 
     def times_us(self, unit: Unit | None) -> NDArray[np.int64]:
         """(N,) time of each pose.
@@ -78,7 +87,7 @@ class PoseTable:
 
 
 def read_poses(path: DataPath, form: Form | None = None) -> PoseTable:
-    """A file of poses.
+    """A file of poses. Those that hold NaN or infinity are left out.
 
     Args:
         path: the file. Empty lines and lines that start with # are passed over.
@@ -109,11 +118,10 @@ def read_poses(path: DataPath, form: Form | None = None) -> PoseTable:
     table = np.array([values for _, values in rows])
     if width == _KITTI:
         matrices = table.reshape(-1, 3, 4)
-        poses = [_checked(path, lines[k][0], SE3, m[:, :3], m[:, 3]) for k, m in enumerate(matrices)]
-        return _table(path, "kitti", (), None, poses)
-    wxyz = table[:, [7, 4, 5, 6]]
+        return _table(path, "kitti", (), None, [n for n, _ in lines], SE3, matrices[:, :, :3], matrices[:, :, 3])
     stamps = tuple(words[0] for words, _ in rows)
-    return _table(path, "tum", stamps, None, _posed(path, [n for n, _ in lines], wxyz, table[:, 1:4]))
+    quaternions, make = table[:, [7, 4, 5, 6]], SE3.from_quaternion
+    return _table(path, "tum", stamps, None, [n for n, _ in lines], make, quaternions, table[:, 1:4])
 
 
 def _of_table(path: DataPath, header: Sequence[str], lines: Sequence[tuple[int, str]]) -> PoseTable:
@@ -133,7 +141,7 @@ def _of_table(path: DataPath, header: Sequence[str], lines: Sequence[tuple[int, 
         if len(words) != len(header):
             raise _malformed(path, number, f"{counted(len(words), 'value')} for {len(header)} columns")
         try:
-            numbers.append([float(words[k]) for k in at])
+            numbers.append([float(words[k] or "nan") for k in at])  # tables of other tools leave NaN empty
         except ValueError as error:
             raise _malformed(path, number, str(error)) from error
         stamps.append(words[times[0]])
@@ -142,7 +150,8 @@ def _of_table(path: DataPath, header: Sequence[str], lines: Sequence[tuple[int, 
     values = np.array(numbers)
     found = _TIME.fullmatch(header[times[0]])
     unit = _UNITS.get(found[1] or "") if found else None
-    return _table(path, "csv", tuple(stamps), unit, _posed(path, [n for n, _ in lines], values[:, 3:], values[:, :3]))
+    numbers_of, make = [n for n, _ in lines], SE3.from_quaternion
+    return _table(path, "csv", tuple(stamps), unit, numbers_of, make, values[:, 3:], values[:, :3])
 
 
 def trajectory(
@@ -159,15 +168,20 @@ def trajectory(
     Raises:
         DatasetError: DAT011 if there are fewer or more times than poses, and as `PoseTable.times_us`.
     """
-    t_us = table.times_us(entry.unit) if times_us is None else times_us
-    if len(t_us) != len(table.position_m):
+    if times_us is not None and len(times_us) != table.count:
         raise DatasetError(
             "DAT011",
-            f"{table.path}: {counted(len(table.position_m), 'pose')} for {counted(len(t_us), 'time')}",
+            f"{table.path}: {counted(table.count, 'pose')} for {counted(len(times_us), 'time')}",
             "KITTI's poses need one line in times.txt each, or one file of the reference LiDAR each",
         )
+    t_us = table.times_us(entry.unit) if times_us is None else times_us[table.rows]
     t_us = t_us + round(entry.time_offset_s * 1e6)
     step, found = np.diff(t_us), list[str]()
+    if table.lost:
+        found.append(
+            f"{counted(len(table.lost), 'pose')} left out: NaN or infinity, first in line {table.lost[0]}; between the "
+            "poses before and after, poses are interpolated if these are not too far apart"
+        )
     if (step < 0).any():
         first = int(np.argmax(step < 0)) + 1
         found.append(f"{counted(int((step < 0).sum()), 'pose')} before the one that it follows, first pose {first + 1}")
@@ -181,17 +195,36 @@ def trajectory(
     return PoseFile(str(table.path), Trajectory(t_us[kept], position, rotation @ back.rotation)), found
 
 
-def _posed(
-    path: DataPath, lines: Sequence[int], wxyz: NDArray[np.float64], position_m: NDArray[np.float64]
-) -> list[SE3]:
-    return [
-        _checked(path, number, SE3.from_quaternion, q, p) for number, q, p in zip(lines, wxyz, position_m, strict=True)
-    ]
+def _table(
+    path: DataPath,
+    form: Form,
+    stamps: tuple[str, ...],
+    unit: Unit | None,
+    lines: Sequence[int],
+    make: Callable[[NDArray[np.float64], NDArray[np.float64]], SE3],
+    rotation: NDArray[np.float64],
+    position_m: NDArray[np.float64],
+) -> PoseTable:
+    """The poses that are finite.
 
-
-def _table(path: DataPath, form: Form, stamps: tuple[str, ...], unit: Unit | None, poses: list[SE3]) -> PoseTable:
-    position = np.array([pose.translation_m for pose in poses])
-    return PoseTable(path, form, stamps, unit, position, np.array([pose.rotation for pose in poses]))
+    Args:
+        path: as of `PoseTable`.
+        form: as of `PoseTable`.
+        stamps: of all poses; empty for a form without.
+        unit: as of `PoseTable`.
+        lines: line of each pose.
+        make: a pose from a rotation in the form of the file, and a position.
+        rotation: (N,...) rotations.
+        position_m: (N,3) positions.
+    """
+    finite = np.isfinite(position_m).all(axis=1) & np.isfinite(rotation.reshape(len(rotation), -1)).all(axis=1)
+    rows, lost = np.flatnonzero(finite), tuple(lines[k] for k in np.flatnonzero(~finite))
+    if not len(rows):
+        raise _malformed(path, lost[0], "it holds NaN or infinity, as all others do")
+    poses = [_checked(path, lines[k], make, rotation[k], position_m[k]) for k in rows]
+    kept = tuple(stamps[k] for k in rows) if stamps else ()
+    where, turns = np.array([pose.translation_m for pose in poses]), np.array([pose.rotation for pose in poses])
+    return PoseTable(path, form, kept, unit, where, turns, rows, lost)
 
 
 def _checked(

@@ -14,7 +14,7 @@ from pointsam.datasets.base import TableProblem
 from pointsam.datasets.folder.drive import CLOUDS_IN, IMAGES_IN, KEY_FRAMES, Drive
 from pointsam.datasets.folder.recording import Recording, problems_of
 
-STAMPS, CLOCKS, BOXES = "file-times", "clocks", "ground-truth"
+STAMPS, CLOCKS, BOXES, FILES = "file-times", "clocks", "ground-truth", "missing-files"
 """Ids of rules."""
 _FEW, _MANY = 0.5, 0.8
 _HOLE = 2.5
@@ -25,11 +25,32 @@ def problems_of_drives(drives: Iterable[Drive]) -> Iterator[TableProblem]:
     """The problems of all drives; what cannot be read is reported where it is used."""
     for drive in drives:
         try:
+            yield from _passed_over(drive)
             yield from _of_drive(drive)
         except (DatasetError, CalibrationError) as error:
             yield TableProblem(STAMPS, str(drive.folder), f"[{error.code}] {error.message}")
         with suppress(DatasetError, CalibrationError):  # the rule ground-truth reports it for a frame
             yield from _of_boxes(drive)
+
+
+def _passed_over(drive: Drive) -> Iterator[TableProblem]:
+    """Files that look as if they were read, and are not."""
+    for folder in drive.unlisted():
+        what = f"it is not read: {drive.calibration.path} does not name {folder.name!r}"
+        yield TableProblem(FILES, str(folder), what)
+    for path in drive.further_poses:
+        yield TableProblem(FILES, str(path), f"it is not read: {drive.poses_file} is (poses.file)")
+    kinds = drive.boxes.kinds
+    if len(kinds) > 1:
+        what = f"{' and '.join(kinds[1:])} are not read: the boxes are those of {kinds[0]}"
+        yield TableProblem(FILES, str(drive.folder), what)
+    for name in drive.calibration.cameras:
+        listing = drive.recording(IMAGES_IN, name).listing
+        doubles = listing.doubles()
+        if doubles:
+            other, kept = doubles[0]
+            what = f"{counted(len(doubles), 'image')} not read: the name is that of another, as {other} and {kept}"
+            yield TableProblem(FILES, str(listing.folder), what)
 
 
 def _of_boxes(drive: Drive) -> Iterator[TableProblem]:

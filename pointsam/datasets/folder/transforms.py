@@ -17,6 +17,9 @@ from pointsam.geometry.se3 import SE3
 _SAME_M, _SAME = 0.01, 2e-3
 """Two chains between two frames may differ so much, in metres and in entries of the rotation: both are rounded."""
 
+_SHAPES = {(4, 4): (4, 4), (16,): (4, 4), (3, 4): (3, 4), (12,): (3, 4), (3, 3): (3, 3), (9,): (3, 3)}
+"""Shape of a matrix by that of its numbers."""
+
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 
@@ -70,8 +73,9 @@ class Transform:
     Args:
         source: `from`, the frame of the points.
         target: `to`, the frame that they are taken to.
-        matrix: 4x4 in rows: four lists of four numbers, or 16 numbers, one row after another. Metres.
-        translation: x, y, z in metres; with one of the quaternions.
+        matrix: in rows: lists of numbers, or all numbers, one row after another. 4x4, or its first three rows [R | t];
+            3x3 with `translation`. Metres.
+        translation: x, y, z in metres; with one of the quaternions, or with a 3x3 `matrix`.
         quaternion_wxyz: unit quaternion, scalar first.
         quaternion_xyzw: unit quaternion, scalar last.
         header: with `child_frame_id` and `transform`: a ROS TransformStamped, which takes points of `child_frame_id` to
@@ -118,14 +122,14 @@ class Transform:
             name = "to" if self.source else "from"
             raise _malformed(f"{where}.{name} is missing", "name the two frames: points of `from` are taken to `to`")
         forms = (self.matrix, self.quaternion_wxyz, self.quaternion_xyzw)
-        if sum(form is not None for form in forms) != 1 or (self.matrix is None) != (self.translation is not None):
-            raise _malformed(
-                f"{where} ({self.source} to {self.target}) must have one rotation",
-                "give a 4x4 `matrix`, or `translation` with `quaternion_wxyz` or `quaternion_xyzw`",
-            )
         place = f"{where} ({self.source} to {self.target})"
+        if sum(form is not None for form in forms) != 1 or (self.matrix is None and self.translation is None):
+            raise _malformed(
+                f"{place} must have one rotation",
+                "give a `matrix`, or `translation` with `quaternion_wxyz` or `quaternion_xyzw`",
+            )
         if self.matrix is not None:
-            return self.source, self.target, _of_matrix(self.matrix, f"{place}, matrix")
+            return self.source, self.target, _of_matrix(self.matrix, self.translation, f"{place}, matrix")
         w, x, y, z = self.quaternion_wxyz or _scalar_first(self.quaternion_xyzw)
         return self.source, self.target, _of_quaternion((w, x, y, z), self.translation, f"{place}, quaternion")
 
@@ -195,9 +199,14 @@ class FrameTree:
             problem = f"transforms connect it only to frames that do not lead to {self.vehicle!r}"
         else:
             problem = f"no transform names it{did_you_mean(frame, self.known)}"
+        way = f"add a transform; those that lead to {self.vehicle!r} are of: {', '.join(sorted(self.poses))}"
+        if len(self.poses) == 1:
+            way = (
+                f"add a transform to {self.vehicle!r}, or let `vehicle` name the frame that transforms lead to: it has "
+                "x forward, y left, z up, and may be that of a LiDAR"
+            )
         raise _malformed(
-            f"{self.file}: {of}: no chain of transforms from the frame {frame!r} to {self.vehicle!r}: {problem}",
-            f"add a transform; those that lead to {self.vehicle!r} are of: {', '.join(sorted(self.poses))}",
+            f"{self.file}: {of}: no chain of transforms from the frame {frame!r} to {self.vehicle!r}: {problem}", way
         )
 
 
@@ -226,16 +235,29 @@ def _require_same(one: SE3, other: SE3, where: str, name: str) -> None:
         )
 
 
-def _of_matrix(matrix: tuple[tuple[float, ...], ...] | tuple[float, ...], where: str) -> SE3:
+def _of_matrix(
+    matrix: tuple[tuple[float, ...], ...] | tuple[float, ...], translation: Vector | None, where: str
+) -> SE3:
     try:
         values = np.array(matrix, dtype=np.float64)
     except ValueError:
         values = np.zeros(0)
-    if values.size != 16 or values.shape not in ((4, 4), (16,)) or not np.isfinite(values).all():
+    side = _SHAPES.get(values.shape)
+    if side is None or not np.isfinite(values).all():
         raise _malformed(
-            f"{where} is not 4x4 finite numbers", "write four rows of four numbers; the last is 0, 0, 0, 1"
+            f"{where} is not 4x4, 3x4 or 3x3 finite numbers",
+            "write its rows: four of four numbers, the last of which is 0, 0, 0, 1 and may be left out",
         )
-    values = values.reshape(4, 4)
+    values = values.reshape(side)
+    if (side == (3, 3)) != (translation is not None):
+        raise _malformed(
+            f"{where} is 3x3, a rotation, and the translation is missing"
+            if translation is None
+            else f"{where} holds a translation, and `translation` states another one",
+            "write [R | t], or a 3x3 rotation and `translation` (0, 0, 0 if there is none)",
+        )
+    if side[0] == 3:
+        return _rigid(values[:, :3], np.array(translation or values[:, 3]), where)
     if not np.allclose(values[3], (0, 0, 0, 1)):
         by_columns = np.allclose(values[:, 3], (0, 0, 0, 1))
         cause = ": it seems to be written column by column" if by_columns else ""

@@ -104,21 +104,42 @@ def velocities_in(drive: Drive) -> dict[tuple[str, str], NDArray[np.float64]]:
     return dict(zip(keys, found, strict=True))
 
 
+def box_frame_of(drive: Drive, stem: str) -> tuple[str, SE3] | None:
+    """Name of the frame that the boxes of a sweep are in, and lidar_SE3_frame; None if there is not one alone.
+
+    Raises:
+        DatasetError, CalibrationError: as `boxes_of`.
+    """
+    names = {_frame_of(drive, row) for row in drive.boxes.rows(stem) or ()}
+    if len(names) != 1:
+        return None
+    sweep, name = drive.sweep(drive.lidars[0], drive.reference.place(stem)), names.pop()
+    return name, sweep.ego_SE3_lidar.inverse() @ _ego_SE3(drive, name, sweep.world_SE3_ego)
+
+
 def _in_lidar(drive: Drive, stem: str, rows: Sequence[BoxRow]) -> list[SE3]:
     """lidar_SE3_box of each row."""
     sweep = drive.sweep(drive.lidars[0], drive.reference.place(stem))
-    known = dict[str | None, SE3]()
+    known = dict[str, SE3]()
+    found = []
     for row in rows:
-        name = drive.boxes.frame if row.frame is None or drive.calibration.boxes.frame else row.frame
-        if row.frame not in known:
-            if name is None:
-                raise DatasetError(
-                    "DAT011",
-                    f"{drive.folder}: the frame that boxes are in is not known",
-                    f"state boxes.frame: {WORLD}, or the name of a frame of `transforms`",
-                )
-            known[row.frame] = sweep.ego_SE3_lidar.inverse() @ _ego_SE3(drive, name, sweep.world_SE3_ego)
-    return [known[row.frame] @ row.frame_SE3_box for row in rows]
+        name = _frame_of(drive, row)
+        if name not in known:
+            known[name] = sweep.ego_SE3_lidar.inverse() @ _ego_SE3(drive, name, sweep.world_SE3_ego)
+        found.append(known[name] @ row.frame_SE3_box)
+    return found
+
+
+def _frame_of(drive: Drive, row: BoxRow) -> str:
+    """Name of the frame that a box is in: what the calibration states, else what the box does."""
+    name = drive.boxes.frame if row.frame is None or drive.calibration.boxes.frame else row.frame
+    if name is None:
+        raise DatasetError(
+            "DAT011",
+            f"{drive.folder}: the frame that boxes are in is not known",
+            f"state boxes.frame: {WORLD}, or the name of a frame of `transforms`",
+        )
+    return name
 
 
 def _ego_SE3(drive: Drive, name: str, world_SE3_ego: SE3) -> SE3:

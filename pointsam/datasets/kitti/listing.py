@@ -77,6 +77,12 @@ class Listing:
                 found[stem] = min(found.get(stem, (len(self._suffixes), "")), (self._suffixes.index(suffix), name))
         return {stem: name for stem, (_, name) in found.items()}
 
+    def doubles(self) -> list[tuple[str, str]]:
+        """Names of files that are not read, because another file has their stem, and of that file."""
+        kept = {(stem, name) for stem, name in self._file.items()}
+        own = ((stem, name) for stem, suffix, name in self._names if suffix in self._suffixes)
+        return [(name, self._file[stem]) for stem, name in own if (stem, name) not in kept]
+
     @cached_property
     def _names(self) -> list[tuple[str, str, str]]:
         """Stem, suffix in small letters, and name of all that is not hidden."""

@@ -94,7 +94,7 @@ def test_json_means_what_yaml_means(tmp_path):
         ("size: [64, 48]", "size: [64]", "cameras.front.size"),
         ("size:", "distortion: {model: brown, coefficients: [0.1]}, size:", "a brown lens has the coefficients"),
         ("size:", "distortion: {model: pinhole, coefficients: [0.1]}, size:", "1 numbers for the model 'pinhole'"),
-        ("size:", "K: [1, 2, 3], size:", "one of `intrinsics` and `K`"),
+        ("size:", "K: [1, 2, 3], size:", "one of `intrinsics`, `K` and `P`"),
         ("top: {}", "top: {columns: [x, y]}", "lidars.top.columns: .* z must be there once"),
         ("top: {}", "side: {}", "lidars.side: no chain of transforms"),
         ("  top: {}", "  {}", "lidars is empty"),
@@ -108,6 +108,12 @@ def test_json_means_what_yaml_means(tmp_path):
             "K is no 3x3 matrix",
         ),
         ("intrinsics: {fx: 50, fy: 50, cx: 32, cy: 24}", "K: [[1, 0], [0, 1, 0], [0, 0, 1]]", "K is no 3x3 matrix"),
+        ("intrinsics: {fx: 50, fy: 50, cx: 32, cy: 24}", "P: [1, 0, 0, 0, 1, 0, 0, 0, 1]", "P is no 3x4 matrix"),
+        (
+            "intrinsics: {fx: 50, fy: 50, cx: 32, cy: 24}",
+            "P: [1, 0, 0, .nan, 0, 1, 0, 0, 0, 0, 1, 0]",
+            "cameras.front.*P is no 3x4 matrix|cameras.front.P",
+        ),
         ("lidars:", "poses: {file: ../../other/poses.txt}\nlidars:", r"poses.file: '\.\./.*it has '\.\.' as a part"),
         ("lidars:", "poses: {file: /etc/passwd}\nlidars:", "poses.file: '/etc/passwd' .* it is absolute"),
         ("front:", "../other/front:", r"cameras\.\.\./other/front: .* it has '\.\.' as a part"),
@@ -120,6 +126,34 @@ def test_the_field_that_is_wrong_is_named(tmp_path, old, new, problem):
     assert old in SMALL
     error = refusal(tmp_path, SMALL.replace(old, new, 1))
     assert re.search(problem, error.message)
+
+
+def test_a_projection_matrix_holds_the_shift_of_its_camera(tmp_path):
+    projection = np.array([[700.0, 0, 600, 45.7], [0, 710, 180, -0.35], [0, 0, 1, 0.005]])
+    entry = f"P: {projection.ravel().tolist()}"
+    (tmp_path / "calibration.yaml").write_text(
+        SMALL.replace("intrinsics: {fx: 50, fy: 50, cx: 32, cy: 24}", entry).replace("[64, 48]", "[1242, 375]")
+    )
+    read = read_calibration(tmp_path / "calibration.yaml")
+    points_m = np.random.default_rng(0).uniform((-5, -5, 4), (5, 5, 30), (20, 3))
+    homogeneous = np.column_stack([points_m, np.ones(20)]) @ projection.T
+    frame = read.tree.pose("front", "cameras.front")
+    seen = read.vehicle_SE3_cam("front").inverse().apply(frame.apply(points_m))
+    uv_px, depth_m = read.cameras["front"].camera("front").project(seen)
+    np.testing.assert_allclose(uv_px, homogeneous[:, :2] / homogeneous[:, 2:], atol=1e-9)
+    np.testing.assert_allclose(depth_m, homogeneous[:, 2], atol=1e-9)
+    flat = {name: one.P for name, one in read.cameras.items()}
+    (tmp_path / "calibration.yaml").write_text(calibration_text(read))
+    assert {name: one.P for name, one in read_calibration(tmp_path / "calibration.yaml").cameras.items()} == flat
+
+
+def test_a_projection_with_a_rotation_is_refused(tmp_path):
+    text = SMALL.replace(
+        "intrinsics: {fx: 50, fy: 50, cx: 32, cy: 24}", "P: [50, 0, 32, 1, 0, 50, 24, 0, 0.1, 0, 1, 0]"
+    )
+    error = refusal(tmp_path, text)
+    assert "cameras.front: not a 3x3 camera matrix" in error.message
+    assert error.hint == "P is K [I | t]: write a K [R | t] as `K`, with R and t in `transforms`"
 
 
 def test_a_table_where_yaml_belongs_is_recognised(tmp_path):

@@ -474,3 +474,61 @@ def test_one_drive_is_recognised_beside_lists_and_ground_truth_of_images(tmp_pat
     assert DATASET.recognises(tmp_path)
     (tmp_path / "kitti").mkdir()
     assert not DATASET.recognises(tmp_path)
+
+
+def one_file_each(root, content):
+    """Make boxes/STEM.json of openlabel.json; `content` takes the objects, the number of a frame and the frame."""
+    whole = json.loads((root / "openlabel.json").read_text())["openlabel"]
+    (root / "openlabel.json").unlink()
+    (root / "boxes").mkdir()
+    for number, frame in whole["frames"].items():
+        path = root / "boxes" / f"{START_US + int(number) * PERIOD_US}.json"
+        path.write_text(json.dumps({"openlabel": content(whole["objects"], number, frame)}))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda objects, number, frame: {"objects": objects, "frames": {number: frame}},
+        lambda objects, _, frame: {"objects": objects, "frames": {"0": frame}},
+        lambda objects, _, frame: {"objects": {k: {**objects[k], **one} for k, one in frame["objects"].items()}},
+    ],
+    ids=["its number", "number 0", "no frames"],
+)
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_file_of_openlabel_for_each_frame_means_the_same(tmp_path, content, frames):
+    make_folder(tmp_path, frames=frames, points=20, cameras=("front",), boxes="openlabel")
+    whole = open_dataset(tmp_path)
+    expected = {frame_id: whole.boxes(frame_id) for frame_id in whole.frame_ids()}
+    one_file_each(tmp_path, content)
+    for frame_id, boxes in expected.items():
+        found = open_dataset(tmp_path).boxes(frame_id)
+        assert found.token == boxes.token
+        np.testing.assert_array_equal(found.center_m, boxes.center_m)
+        np.testing.assert_array_equal(found.class_id, boxes.class_id)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (lambda o, _, f: {"objects": o, "frames": {"0": f, "1": f}}, "it holds 2 frames, and by its name"),
+        (
+            lambda o, _, f: {"objects": {k: {**o[k], **one} for k, one in f["objects"].items()}, "frames": {"0": f}},
+            "object 0 has a cuboid outside of the frames",
+        ),
+    ],
+)
+def test_frames_of_openlabel_that_are_not_clear_are_refused(tmp_path, content, problem):
+    make_folder(tmp_path, frames=2, points=20, cameras=("front",), boxes="openlabel")
+    one_file_each(tmp_path, content)
+    with pytest.raises(DatasetError, match=f"DAT011.*{problem}"):
+        open_dataset(tmp_path).boxes(str(START_US))
+
+
+def test_openlabel_without_frames_belongs_to_no_drive(tmp_path):
+    make_folder(tmp_path, frames=2, points=20, cameras=("front",), boxes="openlabel")
+    whole = json.loads((tmp_path / "openlabel.json").read_text())["openlabel"]
+    objects = {k: {**whole["objects"][k], **one} for k, one in whole["frames"]["0"]["objects"].items()}
+    (tmp_path / "openlabel.json").write_text(json.dumps({"openlabel": {"objects": objects}}))
+    with pytest.raises(DatasetError, match="it has no frames"):
+        open_dataset(tmp_path).boxes(str(START_US))

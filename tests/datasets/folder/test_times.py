@@ -169,3 +169,23 @@ def test_a_pose_that_cannot_be_read_is_named(tmp_path, text, problem):
     (tmp_path / "poses.txt").write_text(text)
     with pytest.raises((DatasetError, CalibrationError), match=problem):
         read_poses(tmp_path / "poses.txt")
+
+
+def test_poses_with_nan_are_left_out_and_named(tmp_path):
+    turn = "1 0 0 {} 0 1 0 0 0 0 1 0"
+    (tmp_path / "k.txt").write_text("\n".join(["# x", turn.format(0), " ".join(["nan"] * 12), turn.format(2)]))
+    (tmp_path / "t.txt").write_text("0 0 0 0 0 0 0 1\nnan nan 0 0 0 0 0 1\n2 2 0 0 inf 0 0 1\n4 4 0 0 0 0 0 1\n")
+    (tmp_path / "c.csv").write_text("time_s,x,y,z,qw,qx,qy,qz\n0,0,0,0,1,0,0,0\n1,,,,,,,\n4,4,0,0,1,0,0,0\n")
+    times_us = np.array([0, 1_000_000, 2_000_000])
+    for name, times, kept, lost in (
+        ("k.txt", times_us, [0, 2_000_000], "1 pose left out: NaN or infinity, first in line 3;"),
+        ("t.txt", None, [0, 4_000_000], "2 poses left out: NaN or infinity, first in line 2;"),
+        ("c.csv", None, [0, 4_000_000], "1 pose left out: NaN or infinity, first in line 3;"),
+    ):
+        found, problems = trajectory(read_poses(tmp_path / name), PosesEntry(), SE3.identity(), times)
+        assert found.path.t_us.tolist() == kept
+        assert found.path.position_m[:, 0].tolist() == [t * 1e-6 for t in kept]
+        assert [problem.startswith(lost) for problem in problems] == [True]
+    (tmp_path / "n.txt").write_text("0 nan 0 0 0 0 0 1\n")
+    with pytest.raises(DatasetError, match=r"n.txt, line 1: it holds NaN or infinity, as all others do"):
+        read_poses(tmp_path / "n.txt")

@@ -20,6 +20,10 @@ def rows(matrix):
 FORMS = {
     "rows": Transform("a", "vehicle", rows(MATRIX)),
     "flat": Transform("a", "vehicle", tuple(MATRIX.ravel().tolist())),
+    "rows without the last": Transform("a", "vehicle", rows(MATRIX[:3])),
+    "flat without the last": Transform("a", "vehicle", tuple(MATRIX[:3].ravel().tolist())),
+    "a rotation beside": Transform("a", "vehicle", rows(MATRIX[:3, :3]), SHIFT),
+    "a flat rotation beside": Transform("a", "vehicle", tuple(MATRIX[:3, :3].ravel().tolist()), SHIFT),
     "wxyz": Transform("a", "vehicle", translation=SHIFT, quaternion_wxyz=(W, X, Y, Z)),
     "xyzw": Transform("a", "vehicle", translation=SHIFT, quaternion_xyzw=(X, Y, Z, W)),
     "ros": Transform(
@@ -68,7 +72,9 @@ def test_a_frame_without_a_chain_is_named():
         (Transform("a", "vehicle", rows(MATRIX.T)), "CAL003", "written column by column"),
         (Transform("a", "vehicle", rows(MATRIX @ np.diag([1, -1, 1, 1]))), "CAL001", "left-handed"),
         (Transform("a", "vehicle", rows(MATRIX * [[2], [2], [2], [1]])), "CAL001", "not a rotation"),
-        (Transform("a", "vehicle", rows(MATRIX[:3])), "CAL003", "not 4x4"),
+        (Transform("a", "vehicle", rows(MATRIX[:3, :3])), "CAL003", "3x3, a rotation, and the translation is missing"),
+        (Transform("a", "vehicle", rows(MATRIX[:3]), SHIFT), "CAL003", "`translation` states another one"),
+        (Transform("a", "vehicle", rows(MATRIX[:3].T)), "CAL003", "not 4x4, 3x4 or 3x3"),
         (Transform("a", "vehicle", ((1.0, 2.0), (1.0,))), "CAL003", "not 4x4"),
         (Transform("a", "vehicle", translation=SHIFT), "CAL003", "must have one rotation"),
         (Transform("a", "vehicle", translation=SHIFT, quaternion_wxyz=(0.0, 0.0, 0.0, 90.0)), "CAL001", "length 90"),
@@ -80,3 +86,10 @@ def test_malformed_transforms_are_named(transform, code, problem):
     with pytest.raises(CalibrationError, match=problem) as caught:
         FrameTree.of([transform], "vehicle", "file")
     assert caught.value.code == code
+
+
+def test_a_vehicle_that_nothing_leads_to_is_explained():
+    tree = FrameTree.of([FORMS["rows"]], "base_link", "file")
+    with pytest.raises(CalibrationError, match="to 'base_link'") as caught:
+        tree.pose("a", "lidars.a")
+    assert caught.value.hint.startswith("add a transform to 'base_link', or let `vehicle` name the frame that")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from PIL import Image
 from pointsam.checks.folder_draft import draft
 from pointsam.checks.folder_survey import survey
 from pointsam.datasets import open_dataset
-from pointsam.datasets.folder.calibration import calibration_text, raw_values, read_calibration, to_complete
+from pointsam.datasets.folder.calibration import LidarEntry, calibration_text, raw_values, read_calibration, to_complete
 
 
 @pytest.fixture
@@ -264,3 +265,45 @@ def test_an_unknown_frame_and_an_object_store_are_refused(bare, tmp_path, store)
     refused(label("init", bare, "--png", tmp_path / "p.png", "--frame", "7"), "DAT010", "no frame '7'")
     (bare / "calibration.yaml").unlink()
     refused(label("init", str(upload(bare, "bucket"))), "OUT002", "object store")
+
+
+def test_what_the_file_states_is_not_guessed(tmp_path):
+    data = tmp_path / "data"
+    options = {"frames": 3, "match": "index", "cameras": ("front",), "points": 200, "boxes": "none", "poses": "none"}
+    make_folder(data, **options)
+    said = "times: calibration.yaml takes names for indices; they are 0.1 s apart (files.period_s)"
+    assert said in label("init", data).output
+    make_folder(data, edit=lambda c: replace(c, files=replace(c.files, period_s=None)), **options)
+    assert "takes names for indices; their times are not known" in label("init", data).output
+    (data / "times.txt").write_text("0\n1\n2\n")
+    assert "takes names for indices; times.txt has their times" in label("init", data).output
+
+
+def test_columns_and_clocks_of_the_file_are_taken(tmp_path):
+    data, late = tmp_path / "data", {"front": 18_000_000}
+    lidars = {"top": LidarEntry(("x", "y", "z", "_"))}
+    options = {"frames": 3, "cameras": ("front",), "points": 200, "boxes": "none", "offsets_us": late}
+    make_folder(data, edit=lambda c: replace(c, lidars=lidars), **options)
+    before = label("init", data).output
+    assert "clouds/top: 3 .bin; calibration.yaml states x, y, z, _" in before
+    assert "its files are +17.9 s from the sweeps (median): clocks may differ" in before
+    make_folder(
+        data, edit=lambda c: replace(c, cameras={"front": replace(c.cameras["front"], time_offset_s=-18.0)}), **options
+    )
+    assert "its files are +0.02 s from the sweeps (median): same clock" in label("init", data).output
+
+
+def test_boxes_of_kitti_need_no_frame(tmp_path):
+    make_folder(tmp_path / "data", frames=2, cameras=("front",), points=200, boxes="kitti")
+    (tmp_path / "data" / "calibration.yaml").unlink()
+    text = draft(survey(tmp_path / "data"))
+    assert "# boxes: 2 files label_2/*.txt (KITTI), in the frame of the first camera." in text
+    assert "\n# boxes: {frame: front}\n" in text
+    (tmp_path / "data" / "calibration.yaml").write_text(text)
+    assert not [name for name in to_complete(raw_values(tmp_path / "data" / "calibration.yaml")) if "boxes" in name]
+
+
+def test_the_draft_says_what_to_write_without_a_vehicle(bare):
+    text = draft(survey(bare))
+    assert "\nvehicle: vehicle\n" in text
+    assert "write its name (top) in place of it, remove its transform, and state those of the cameras" in text
