@@ -80,7 +80,8 @@ def _classes(found: Survey, taxonomy: Taxonomy, choices: list[Choice], warnings:
         size = np.median(found.size_lwh_m[mine], axis=0) if mine.any() else None
         known = spec.typical_lwh_m if size is None else tuple(max(0.05, round(float(side), 2)) for side in size)
         specs.append(replace(spec, size_lwh_m=known))  # type: ignore[arg-type]
-    listed = ", ".join(f"{spec.name} {found.counts.get(spec.name, 0)}" for spec in taxonomy.classes)
+    met = [f"{spec.name} {found.counts[spec.name]}" for spec in taxonomy.classes if spec.name in found.counts]
+    listed = ", ".join(met) or "there is none"
     if not specs:
         raise SchemaError(
             "SCH005",

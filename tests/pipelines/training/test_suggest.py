@@ -104,7 +104,7 @@ def test_classes_with_few_objects_are_named_and_those_with_fewer_left_out():
 
 
 def test_no_class_with_enough_objects_is_an_error():
-    with pytest.raises(SchemaError, match=r"\[SCH005\] no class has 5 boxes or more: car 1, forklift 0, cat 0"):
+    with pytest.raises(SchemaError, match=r"\[SCH005\] no class has 5 boxes or more: car 1\n"):
         made(counts={"car": 1})
 
 
