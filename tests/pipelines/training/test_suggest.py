@@ -66,6 +66,19 @@ def test_the_map_holds_the_objects_and_fits_the_network(base):
     assert set(detector.class_names) == {"car", "forklift"}
 
 
+def test_the_map_holds_most_objects_of_rare_classes_too():
+    """One forklift in two hundred objects, behind, high up and farther than the cars."""
+    found, rare = surveyed(n=2000), np.arange(2000) % 200 == 1
+    center = found.center_m.copy()
+    center[rare] = (-45.0, 2.0, 4.0)
+    both = {"n": 2000, "center_m": center, "counts": {"car": 1990, "forklift": 10}}
+    grid = made(**both, class_id=np.where(rare, 1, 0)).recipe.detector.grid
+    assert (np.array(grid.range_m[:3]) < (-45, 2, 2.9)).all()
+    assert (np.array(grid.range_m[3:]) > (-45, 2, 5.1)).all()
+    grid = made(**both, class_id=np.zeros(2000, dtype=np.int64)).recipe.detector.grid
+    assert grid.range_m[3] < 45  # one percent of all may be outside
+
+
 def test_anchors_have_the_sizes_and_heights_of_the_objects():
     anchors = {one.name: one for one in made("kitti-second").recipe.detector.head.anchors}
     assert anchors["car"].size_lwh_m == (4.0, 2.0, 1.5)
