@@ -50,7 +50,7 @@ def unknown_classes(recipe: Recipe, names: Sequence[str]) -> list[str]:
                 raise SchemaError(
                     "SCH001",
                     f"{field} has the class {name!r}, which the labels do not have{did_you_mean(name, names)}",
-                    f"use classes of the labels: {', '.join(names)}",
+                    f"use classes of the labels: {', '.join(names)}; those of a mapping file need --mapping FILE",
                 )
     if isinstance(head, CenterHeadConfig):
         fields["detector.head.smallest_radius"] = head.smallest_radius

@@ -112,7 +112,7 @@ class Score:
             f"{counted(self.quality.num_frames, 'frame')}. AP by centre distance: mean over 0.5, 1, 2 and 4 m, within "
             "the range of nuScenes for each class, from the vehicle. Axis: heading modulo half a turn; turned: share "
             "of headings that are wrong by more than a quarter turn." + self._interval(),
-            *([f"Not in the tables, without an object or a prediction: {', '.join(self.empty)}."] * bool(self.empty)),
+            *self._empty(),
             *self._untrained(),
             *self.notes,
             *self._iou(),
@@ -128,11 +128,16 @@ class Score:
         return "\n".join(lines)
 
     @property
-    def empty(self) -> list[str]:
-        """Classes without any object or prediction in the frames."""
+    def empty(self) -> dict[str, int]:
+        """Classes without an object in the frames, and the number of their predictions."""
         seen = {one.name for one in (*self.quality.classes, *self.iou) if one.num_objects}
-        wrong = {one.name for one in self.failures if any(one.counts)}  # predictions of no object are errors
-        return [one.name for one in self.quality.classes if one.name not in seen | wrong]
+        return {one.name: sum(one.counts) for one in self.failures if one.name not in seen}  # each is an error
+
+    def _empty(self) -> list[str]:
+        listed = [
+            f"{name} ({counted(number, 'prediction')})" if number else name for name, number in self.empty.items()
+        ]
+        return [f"Not in the tables, without an object in these frames: {', '.join(listed)}."] if listed else []
 
     def _untrained(self) -> list[str]:
         found = [c for c in self.quality.classes if c.name in self.untrained and c.num_objects]

@@ -38,7 +38,7 @@ def surveyed(n=400, seed=0, **change):
     reach = np.array([30.0, 15.0])[kind]
     center = np.column_stack([rng.uniform(-1, 1, (n, 2)) * reach[:, None], -1.8 + size[:, 2] / 2])
     values = {
-        "source": "boxes", "num_frames": 20, "counts": {"car": n // 2, "forklift": n // 2, "cat": 2},
+        "source": "boxes", "num_frames": 20, "frames": 400, "counts": {"car": n // 2, "forklift": n // 2, "cat": 2},
         "class_id": kind, "center_m": center, "size_lwh_m": size, "num_points": np.full(n, 60),
         "seen": np.ones(n, dtype=bool), "has_velocity": True, "extent_m": np.array([(-60, -60, -2), (60, 60, 4.0)]),
         "in_view": 1.0, "intensity": (0.0, 30.0, 254.0), "past_sweeps": 4,
@@ -104,6 +104,14 @@ def test_intensities_below_zero_are_named(lowest, highest, full):
     assert any(f"from {lowest:g} to {highest:g}" in text and "decibels" in text for text in result.warnings)
 
 
+@pytest.mark.parametrize(("frames", "epochs", "validated"), [(400, 20, 10), (60, 20, 10), (30, 43, 22), (2, 300, 150)])
+def test_few_frames_get_more_epochs(frames, epochs, validated):
+    recipe = made(frames=frames).recipe
+    assert (recipe.train.epochs, recipe.train.eval_epochs) == (epochs, validated)
+    assert recipe.data.paste.off_last_epochs == round(3 * epochs / 20)
+    assert epochs * max(1, frames // recipe.train.batch_size) >= 300
+
+
 @pytest.mark.parametrize(("have", "take"), [(0, 0), (1, 1), (50, 2)])
 def test_no_more_past_sweeps_than_there_are(have, take):
     assert made(past_sweeps=have).recipe.data.points.past_sweeps == take
@@ -117,7 +125,7 @@ def test_classes_with_few_objects_are_named_and_those_with_fewer_left_out():
 
 
 def test_no_class_with_enough_objects_is_an_error():
-    with pytest.raises(SchemaError, match=r"\[SCH005\] no class has 5 boxes or more: car 1\n"):
+    with pytest.raises(SchemaError, match=r"\[SCH005\] no class has 5 boxes or more: car 1; none of forklift, cat"):
         made(counts={"car": 1})
 
 
