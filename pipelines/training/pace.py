@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean
 
-import torch
-
 from pointsam.base.progress import progress
 from pointsam.base.runtime import cores, peak_mb
 from pointsam.base.words import counted, duration
-from pointsam.detect.devices import Processes
+from pointsam.detect.devices import Processes, peak_gpu_mb
 from pointsam.detect.recipe import Recipe
 from pointsam.detect.train import Trainer
 
@@ -72,5 +70,5 @@ def measured(trainer: Trainer, processes: Processes) -> Pace:
         read.append(report.data_seconds)
         if time.perf_counter() - began > _ENOUGH_S:
             break
-    peak = torch.cuda.max_memory_allocated(trainer.device) / 2**20 if on_gpu else peak_mb()
+    peak = peak_gpu_mb(trainer.device) if on_gpu else peak_mb()
     return Pace(fmean(read[1:] or read), fmean(network[1:] or network), peak, on_gpu)

@@ -130,7 +130,8 @@ class Score:
     @property
     def empty(self) -> dict[str, int]:
         """Classes without an object in the frames, and the number of their predictions."""
-        seen = {one.name for one in (*self.quality.classes, *self.iou) if one.num_objects}
+        seen = {one.name for one in self.quality.classes if one.num_objects}
+        seen |= {one.name for one in self.iou if one.num_objects}
         return {one.name: sum(one.counts) for one in self.failures if one.name not in seen}  # each is an error
 
     def _empty(self) -> list[str]:
