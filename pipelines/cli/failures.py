@@ -22,7 +22,7 @@ BROKEN_RULE = 4
 _SHARDS = "finished shards stay; the same command continues: run it again"
 _AFTER_INTERRUPT = {
     **dict.fromkeys(("run", "masks", "clusters", "noise", "synth", "demo"), _SHARDS),
-    "fit": "the last checkpoint stays; the same command continues from it: run it again",
+    "fit": "checkpoints of earlier calls stay; run the same command again",
     "experiment": "finished trainings and checkpoints stay; the same command continues: run it again",
     "export": "the files written so far are whole; the same command continues: run it again",
     "report": "no page was written, and an earlier one is unchanged; run the same command again",

@@ -103,14 +103,16 @@ def show(
         dataset = data_of_run(run, read_as_fitted(run, spec))
         clusters = labels_of(labels, dataset)
         frame_ids = split_frames(dataset, None) if frames and name is None else frames_to_score(run, dataset, name)[0]
+    frame_ids = chosen_frames(dataset, frame_ids, frame_list(frames), sample)
     detections: Detections | None = None
+    notes = list[str]()
     if predictions is not None:
-        detections = of_file(predictions, dataset, min_score)
+        detections, notes = of_file(predictions, dataset, min_score, frame_ids)
     elif run is not None:
         detections = _detector(run, dataset, device, min_score)
     request = ShowRequest(
         dataset,
-        chosen_frames(dataset, frame_ids, frame_list(frames), sample),
+        frame_ids,
         dest,
         clusters,
         detections,
@@ -120,6 +122,8 @@ def show(
         overwrite,
         tuple(one for one in (labels, run, spec.root) if isinstance(one, Path)),
     )
+    for note in notes:
+        click.echo(f"warning: {note}", err=True)
     shown = draw(request)
     click.echo("\n".join(shown.captions))
     click.echo(f"wrote {counted(len(shown.captions), 'picture')}: {shown.path}")

@@ -77,6 +77,7 @@ def suggest(
     from pipelines.training.suggest import suggest as suggested
     from pipelines.training.survey import survey
     from pointsam.base.files import require_free, write_together
+    from pointsam.datasets.mapped import truth_notes
     from pointsam.evaluate.labels import require_some_truth
 
     require_apart(dest=dest, json=json_file)
@@ -92,8 +93,11 @@ def suggest(
     show(_text(made), _document(made), json_file)
     for warning in made.warnings:
         click.echo(f"warning: {warning}", err=True)
-    with_labels = [] if labels is None else ["--labels", str(labels)]
-    given = ["--data", str(options["data"]), *data.reading.words(), *with_labels, "--budget", "BUDGET", "--out", "RUN"]
+    for note in truth_notes(dataset):
+        click.echo(f"note: {note}", err=True)
+    paths = {"--labels": labels, "--mapping": mapping}
+    classes = [word for name, path in paths.items() if path is not None for word in (name, str(path))]
+    given = ["--data", str(options["data"]), *data.reading.words(), *classes, "--budget", "BUDGET", "--out", "RUN"]
     remark(f"wrote {dest}\nnext: mixsup-train fit {shlex.join([str(dest), *given])} --dry-run", json_file)
     if found.bad:
         print_bad(found.bad)

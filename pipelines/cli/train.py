@@ -95,6 +95,7 @@ def fit(
     from pipelines.training.fit import training_plan
     from pipelines.training.recipe_file import load_recipe
     from pipelines.training.request import FitRequest, val_split
+    from pointsam.base import interrupts
 
     val = val_split(budget, split_of(val, val_fraction, split_seed, "val"))
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
@@ -104,7 +105,7 @@ def fit(
     if dry_run:
         click.echo(f"{training_plan(request)}\nnext: the same command without --dry-run")
         return
-    fitted = run_fit(request)
+    fitted = run_fit(request, interrupts.advise)
     if not fitted.first:
         return
     if fitted.score is not None:

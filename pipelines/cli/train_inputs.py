@@ -113,7 +113,8 @@ def budget(
     unknown = unknown_text(dataset, list(drawn.frames))
     if unknown:
         click.echo(f"note: {unknown}: they are void and no candidates", err=True)
-    given = ["--data", str(options["data"]), *data.reading.words(), "--labels", "OUT", "--budget", str(dest)]
+    own = [] if mapping is None else ["--mapping", str(mapping)]
+    given = ["--data", str(options["data"]), *data.reading.words(), "--labels", "OUT", *own, "--budget", str(dest)]
     remark(f"next: mixsup-train fit RECIPE {shlex.join(given)} --out RUN", json_file)
     if drawn.description.left_out:
         print_bad(drawn.description.left_out)

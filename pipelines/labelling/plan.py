@@ -11,6 +11,7 @@ from pipelines.opened import open_masks
 from pointsam.base.arrays import evenly
 from pointsam.base.errors import PointSamError
 from pointsam.base.files import scratch_folder
+from pointsam.base.words import duration
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.store.sources import digests_of, sources_of
@@ -56,10 +57,8 @@ class Plan:
         workers = " and ".join(f"{count} workers for {stage}" for stage, count in self.workers.items())
         cost = "time and disk are not known, because no frame could be measured (nothing was written)"
         if self.hours is not None:
-            units = (("hours", 1), ("minutes", 60), ("seconds", 3600))
-            time = next(f"{self.hours * n:.1f} {unit}" for unit, n in units if self.hours * n >= 1 or n == 3600)
             cost = (
-                f"about {time} with {workers} and {self.megabytes:.1f} MB of disk "
+                f"about {duration(self.hours * 3600)} with {workers} and {self.megabytes:.1f} MB of disk "
                 f"(measured on frame {self.probe}; nothing was written)"
             )
         step = "the same command without --dry-run" if self.measured else "correct the file, then this command again"

@@ -143,7 +143,7 @@ def _of_frame(dataset: Dataset, frame_id: str, count: bool) -> _FrameObjects:
 def summary(budget: Budget) -> str:
     """A table of the classes, the cost, and classes without a box."""
     about = budget.description
-    rows = [(name, counts.objects, counts.boxes) for name, counts in about.classes.items()]
+    rows = [(name, counts.objects, counts.boxes) for name, counts in about.classes.items() if counts.objects]
     bare = [name for name, counts in about.classes.items() if not counts.boxes]
     rows.append(("all", about.objects, about.boxes))
     return "\n".join(

@@ -117,8 +117,12 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
 def _warn_of_unproven(checkpoint: Checkpoint) -> None:
     """Warn of a best network that no validation chose: all of them scored 0, or had no score in older versions."""
     if checkpoint.path.name == BEST and not checkpoint.progress.best:
-        text = f"{checkpoint.path}, of step {checkpoint.progress.step}, was chosen by no score: no validation found an "
-        text += f"object. To use the last network, copy {LAST} over it"
+        step, last = checkpoint.progress.step, _read(checkpoint.path.parent / LAST)
+        text = f"{checkpoint.path}, of step {step}, was chosen by no score: no validation found an object. "
+        if last is None or last.progress.step <= step:
+            text += "It is the last network of the run as well: train longer, or on more boxes"
+        else:
+            text += f"To use the last network, of step {last.progress.step}, copy {LAST} over it"
         warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from pipelines.training.checkpoints import BEST, LAST
 from pipelines.training.fit_document import begun, for_processes
 from pipelines.training.initial import start_from
 from pipelines.training.inputs import OTHER_VAL, Inputs, open_data, open_inputs, training_set
+from pipelines.training.pace import measured
 from pipelines.training.predict import predict_frames
 from pipelines.training.request import FitRequest
 from pipelines.training.run_folder import SCORES, RunFolder
@@ -59,8 +61,12 @@ class Fitted:
     first: bool = True
 
 
-def fit(request: FitRequest) -> Fitted:
+def fit(request: FitRequest, advise: Callable[[str], None] = lambda _: None) -> Fitted:
     """Train to the end of the recipe, from where an earlier call stopped.
+
+    Args:
+        request: the call.
+        advise: told how a call goes on that is interrupted from now on.
 
     Raises:
         SchemaError: SCH003 to SCH005 if data, labels, budget and recipe do not fit together.
@@ -86,13 +92,14 @@ def fit(request: FitRequest) -> Fitted:
         notes = [*run.taken(data.frame_ids, inputs.val_ids, inputs.truth), *run.notes, *_begun(request, run, trainer)]
         require_same_in_all(trainer)
         _say("note", notes if processes.first else [])
+        advise(trainer.saved)
         with named_failures(lambda: trainer.saved):
             if not processes.first:
                 processes.wait()  # until the first process has cut the paste bank and saved it
             data.bank = run.bank(data)
             if processes.first:
                 processes.wait()
-            fitted = _train(request, trainer, run, inputs, processes)
+            fitted = _train(request, trainer, run, inputs, processes, advise)
         return replace(fitted, quarantined=data.num_failed, first=processes.first)
 
 
@@ -143,7 +150,7 @@ def _sample_bytes(data: TrainingSet) -> float:
 
 
 def training_plan(request: FitRequest) -> str:
-    """What `fit` would train on, for --dry-run; nothing is written.
+    """What `fit` would train on, and what it would take by some timed steps, for --dry-run; nothing is written.
 
     Raises:
         PointSamError: as `fit`.
@@ -158,6 +165,10 @@ def training_plan(request: FitRequest) -> str:
         started = []
         if request.init is not None and not begun(request.out):
             started = start_from(request.init, Detector(inputs.recipe.detector, data.dataset.taxonomy), inputs.recipe)
+        with named_failures(lambda: "nothing was written"):
+            of_process = (processes.device, processes.rank, processes.count)
+            trainer = Trainer(inputs.recipe, data, data.dataset.taxonomy, *of_process)
+            pace = measured(trainer, processes).text(inputs.recipe, steps)
     samples = len(data.order(0))
     rows = [(name, *counts, "{} of {}".format(*data.in_map[name])) for name, counts in data.frames_by_class().items()]
     lines = [
@@ -166,6 +177,7 @@ def training_plan(request: FitRequest) -> str:
         f"epoch, {counted(steps, 'step')} of batch size {config.batch_size} in {counted(processes.count, 'process')}, "
         f"{counted(config.epochs, 'epoch')}",
         f"{counted(len(inputs.val_ids), 'frame')} to validate",
+        pace,
         *started,
     ]
     return "\n".join(lines)
@@ -193,7 +205,14 @@ def finished(request: FitRequest) -> ValidationDocument | None:
     return last if same and last.epochs == request.recipe.train.epochs else None
 
 
-def _train(request: FitRequest, trainer: Trainer, run: RunFolder, inputs: Inputs, processes: Processes) -> Fitted:
+def _train(
+    request: FitRequest,
+    trainer: Trainer,
+    run: RunFolder,
+    inputs: Inputs,
+    processes: Processes,
+    advise: Callable[[str], None],
+) -> Fitted:
     config, bad = request.recipe.train, {**run.left_out(), **trainer.data.bad}
     result: Score | None = None
     begin, validating, saved, done = time.perf_counter(), 0.0, time.perf_counter(), 0
@@ -215,6 +234,7 @@ def _train(request: FitRequest, trainer: Trainer, run: RunFolder, inputs: Inputs
             late = processes.first and time.perf_counter() - saved > 60 * config.checkpoint_minutes
             if report.last_of_epoch or late:
                 trainer.save(run.last, run.about)
+                advise(trainer.saved)
                 saved = time.perf_counter()
             if validates and report.last_of_epoch and _is_due(report.epoch + 1, config):
                 began = time.perf_counter()

@@ -86,7 +86,10 @@ def official(
         return _kitti(dataset, found, untrained)
     if isinstance(dataset, HasDevkitVersion):
         return _nuscenes(dataset, found, bad, untrained)
-    return Official(f"No official evaluation is available for {dataset.name}.")
+    return Official(
+        f"Data of type {dataset.name} have no official evaluation: the tables of AP by centre distance and by overlap "
+        "in 3D above are their scores."
+    )
 
 
 def _nuscenes(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipelines.training.clouds import Cloud, odd_points, read_key, read_some
 from pipelines.training.splits import other_frames
+from pipelines.training.suggest import MIN_POINTS
 from pointsam.base.errors import PointSamError, SchemaError, TrainingError
 from pointsam.base.remote import FileSource
 from pointsam.base.words import counted, did_you_mean
@@ -26,6 +27,8 @@ from pointsam.geometry.boxes import count_points
 
 _SIDES_M = (0.05, 60.0)
 """Shortest and longest plausible side of an object."""
+_TOLD = 3
+"""Boxes of a class outside of the map that say something, if most boxes are inside."""
 _TURN = 2 * np.pi + 0.01
 
 
@@ -47,7 +50,7 @@ def unknown_classes(recipe: Recipe, names: Sequence[str]) -> list[str]:
                 raise SchemaError(
                     "SCH001",
                     f"{field} has the class {name!r}, which the labels do not have{did_you_mean(name, names)}",
-                    f"use classes of the labels: {', '.join(names)}",
+                    f"use classes of the labels: {', '.join(names)}; those of a mapping file need --mapping FILE",
                 )
     if isinstance(head, CenterHeadConfig):
         fields["detector.head.smallest_radius"] = head.smallest_radius
@@ -158,6 +161,8 @@ def boxes_in_map(data: TrainingSet) -> list[str]:
     """Warnings of classes with half of their boxes outside of the map, of impossible sizes, and of boxes that lean."""
     found, range_m = [], list(data.range_m)
     out = {name: (total - inside, total) for name, (inside, total) in data.in_map.items() if 2 * inside <= total}
+    if 2 * sum(inside for inside, _ in data.in_map.values()) > sum(total for _, total in data.in_map.values()):
+        out = {name: one for name, one in out.items() if one[0] >= _TOLD and _matter(data, name)}
     if out:
         listed = ", ".join(f"{name} ({gone} of {counted(total, 'box')})" for name, (gone, total) in out.items())
         found.append(
@@ -176,6 +181,22 @@ def boxes_in_map(data: TrainingSet) -> list[str]:
             "frame of the boxes"
         )
     return found
+
+
+def _matter(data: TrainingSet, name: str) -> bool:
+    """Whether half of a class's boxes with enough points for `suggest` are outside of the map, or none has enough."""
+    ids, class_id = data.frames_with(name), data.dataset.taxonomy.class_id(name)
+
+    def read(index: int) -> tuple[int, int]:
+        sample = data.raw(data.frame_ids.index(ids[index]), 0)
+        own = sample.boxes[sample.box_class == class_id]
+        full = own[count_points(sample.points[: sample.num_key, :3], oriented(own)) >= MIN_POINTS, :3]
+        within = (full >= data.range_m[:3]) & (full < data.range_m[3:])
+        return int(within.all(axis=1).sum()), len(full)
+
+    counts, _ = read_some(ids, read)
+    inside, total = np.array([(0, 0), *counts]).sum(axis=0)
+    return bool(2 * inside <= total)
 
 
 def look(data: TrainingSet) -> list[str]:

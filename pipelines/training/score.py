@@ -103,6 +103,7 @@ class Score:
         lines_of: list[tuple[object, ...]] = [
             (c.name, c.num_objects, c.ap, *c.by_range, c.translation_m, c.scale, c.yaw_rad, c.axis_rad, c.turned)
             for c in self.quality.classes
+            if c.name not in self.empty
         ]
         count = sum(c.num_objects for c in self.quality.classes)
         lines_of.append(("all", count, self.quality.mean_ap, *[float("nan")] * (5 + len(_RANGES))))
@@ -111,6 +112,7 @@ class Score:
             f"{counted(self.quality.num_frames, 'frame')}. AP by centre distance: mean over 0.5, 1, 2 and 4 m, within "
             "the range of nuScenes for each class, from the vehicle. Axis: heading modulo half a turn; turned: share "
             "of headings that are wrong by more than a quarter turn." + self._interval(),
+            *self._empty(),
             *self._untrained(),
             *self.notes,
             *self._iou(),
@@ -124,6 +126,19 @@ class Score:
                 f"first: {next(iter(self.bad))}"
             )
         return "\n".join(lines)
+
+    @property
+    def empty(self) -> dict[str, int]:
+        """Classes without an object in the frames, and the number of their predictions."""
+        seen = {one.name for one in self.quality.classes if one.num_objects}
+        seen |= {one.name for one in self.iou if one.num_objects}
+        return {one.name: sum(one.counts) for one in self.failures if one.name not in seen}  # each is an error
+
+    def _empty(self) -> list[str]:
+        listed = [
+            f"{name} ({counted(number, 'prediction')})" if number else name for name, number in self.empty.items()
+        ]
+        return [f"Not in the tables, without an object in these frames: {', '.join(listed)}."] if listed else []
 
     def _untrained(self) -> list[str]:
         found = [c for c in self.quality.classes if c.name in self.untrained and c.num_objects]
@@ -141,7 +156,9 @@ class Score:
         if not self.iou:
             return []
         rows: list[tuple[object, ...]] = [
-            (one.name, one.num_objects, *one.by_iou, f"{one.min_iou:g}", *one.by_range) for one in self.iou
+            (one.name, one.num_objects, *one.by_iou, f"{one.min_iou:g}", *one.by_range)
+            for one in self.iou
+            if one.name not in self.empty
         ]
         values = np.array([(*one.by_iou, *one.by_range) for one in self.iou])
         mean = [float(np.nanmean(column)) if np.isfinite(column).any() else float("nan") for column in values.T]
@@ -162,7 +179,7 @@ class Score:
         return [*lines, *(f"{one.what}: {one.way}" for one in self.findings if one.likely)]
 
     def _failures(self) -> str:
-        rows: list[tuple[object, ...]] = [(one.name, *one.gains) for one in self.failures]
+        rows: list[tuple[object, ...]] = [(one.name, *one.gains) for one in self.failures if one.name not in self.empty]
         counted = [one.gains for one in self.failures if not np.isnan(one.gains[0])]
         rows.append(("all", *(np.mean(counted, axis=0) if counted else [float("nan")] * len(KINDS))))
         title = "Gain in AP if one type of error were fixed"

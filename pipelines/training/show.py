@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsam.base.errors import DatasetError, PointSamError
+from pointsam.base.errors import DatasetError, PointSamError, SchemaError
 from pointsam.base.files import make_folder, replacing, require_free
 from pointsam.base.progress import progress
 from pointsam.base.words import counted
@@ -21,7 +21,7 @@ from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
 from pointsam.detect.data.map_frame import MapFrame
-from pointsam.detect.predictions_file import FramePredictions, read_predictions, scored
+from pointsam.detect.predictions_file import FramePredictions, predicted_data, read_predictions, scored
 from pointsam.export.frame import ExportFrame
 from pointsam.report.compose import draw_frame
 from pointsam.report.page_folder import page_folder, require_replaceable
@@ -86,6 +86,7 @@ class _Parts:
     values: NDArray[np.float32]
     images: dict[str, NDArray[np.uint8]]
     found: FrameLabels
+    has_labels: bool
     boxes: Boxes | None
     detected: Boxes | None
 
@@ -171,20 +172,39 @@ def of_predictions(
     return detections
 
 
-def of_file(path: Path, dataset: Dataset, least: float) -> Detections:
-    """Detections of a file of `mixsup-train predict`; a frame that it does not have has none.
+def of_file(path: Path, dataset: Dataset, least: float, frame_ids: Sequence[str]) -> tuple[Detections, list[str]]:
+    """Detections of a file of `mixsup-train predict`, and what looks wrong with it.
+
+    Args:
+        path: the file. A frame that it does not have has no detections: it has a row for each box, and none for a
+            frame in which nothing was found.
+        dataset: the data set.
+        least: smallest score.
+        frame_ids: the frames to show.
 
     Raises:
-        SchemaError: as `read_predictions`.
+        SchemaError: SCH003 if it was made from other data, and has none of the frames; and as `read_predictions`.
     """
-    every = read_predictions(path, dataset.taxonomy.names)
+    every, source = read_predictions(path, dataset.taxonomy.names), predicted_data(path)
+    met = sum(frame_id in every for frame_id in frame_ids)
+    counts = f"{path} has detections of {met} of the {counted(len(frame_ids), 'frame')} to show, and of "
+    counts += f"{counted(len(every), 'frame')} in all"
+    foreign = source not in (None, dataset.fingerprint())
+    if every and not met and (foreign or not set(every) & set(dataset.frame_ids())):
+        raise SchemaError(
+            "SCH003",
+            f"{counts}, such as {next(iter(every))!r}; they are of other data than {dataset.root}",
+            "give the data that were predicted, or predict these: mixsup-train predict RUN --data DATA --dest DIR",
+        )
+    notes = [f"{path} was made from other data than {dataset.root}, or these have changed since"] if foreign else []
+    notes += [f"{counts}: the others have none, or were not predicted"] if met < len(frame_ids) else []
     none = Boxes(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros(0, dtype=np.uint8), ())
 
     def detections(frame_id: str) -> Boxes:
         boxes, score = every.get(frame_id, (none, np.zeros(0)))
         return chosen(boxes, score >= least)
 
-    return detections
+    return detections, notes
 
 
 def chosen(boxes: Boxes, kept: NDArray[np.bool_]) -> Boxes:
@@ -211,7 +231,8 @@ def _parts(request: ShowRequest, frame_id: str, bad: dict[str, str]) -> _Parts:
     points = read_frame_points(frame, intensity=True)
     detected = None if request.detections is None else request.detections(frame_id)
     found = _found(request.labels, frame, len(points.xyz_lidar_m))
-    return _Parts(frame, points.rows(), images, found, dataset.boxes(frame_id), detected)
+    boxes, has_labels = dataset.boxes(frame_id), request.labels is not None
+    return _Parts(frame, points.rows(), images, found, has_labels, boxes, detected)
 
 
 def _found(labels: Labels | None, frame: Frame, num_points: int) -> FrameLabels:
@@ -233,7 +254,7 @@ def _draw(parts: _Parts, taxonomy: Taxonomy) -> Image.Image:
         parts.frame,
         parts.images,
         parts.values[:, :3],
-        parts.found.labels,
+        parts.found.labels if parts.has_labels else None,
         {},
         parts.boxes,
         taxonomy,
@@ -259,7 +280,9 @@ def _exported(parts: _Parts, number: int, taxonomy: Taxonomy) -> ExportFrame:
 
 
 def _caption(parts: _Parts) -> str:
-    texts = [f"{parts.frame.scene} {parts.frame.frame_id}", counted(len(parts.found.clusters), "cluster")]
+    texts = [f"{parts.frame.scene} {parts.frame.frame_id}"]
+    if parts.has_labels:
+        texts.append(counted(len(parts.found.clusters), "cluster"))
     if parts.boxes is not None:
         texts.append(counted(int((parts.boxes.class_id != BACKGROUND).sum()), "box"))
     if parts.detected is not None:

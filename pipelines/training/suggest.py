@@ -22,6 +22,8 @@ FEWEST, FEW = 5, 50
 INTENSITIES = (1.0, 255.0, 4095.0, 65535.0)
 """Largest values of common sensors: fractions, bytes, 12 bits and 16 bits."""
 _ALL, _MOST, _MANY = 0.99, 0.9, 0.3
+_STEPS = 300
+"""Steps of a training below which a detector has hardly begun to find anything."""
 _PASTED_OF = 5
 """A pasted object is one of at least so many: fewer repeat too often."""
 
@@ -66,7 +68,7 @@ def suggest(
     recipe, forward = fit_grid(recipe, found, kept, choices, warnings)
     recipe = replace(recipe, detector=fit_head(recipe.detector, found, kept, specs, ids, choices))
     recipe = _data(recipe, found, kept, specs, forward, in_view_only, has_labels, choices, warnings)
-    recipe = replace(recipe, name=f"{base.name}-suggested")
+    recipe = replace(_schedule(recipe, found, choices), name=f"{base.name}-suggested")
     _outside(recipe, found, kept, specs, ids, choices, warnings)
     return Suggestion(recipe, tuple(choices), tuple(warnings))
 
@@ -80,7 +82,9 @@ def _classes(found: Survey, taxonomy: Taxonomy, choices: list[Choice], warnings:
         size = np.median(found.size_lwh_m[mine], axis=0) if mine.any() else None
         known = spec.typical_lwh_m if size is None else tuple(max(0.05, round(float(side), 2)) for side in size)
         specs.append(replace(spec, size_lwh_m=known))  # type: ignore[arg-type]
-    listed = ", ".join(f"{spec.name} {found.counts.get(spec.name, 0)}" for spec in taxonomy.classes)
+    met = [f"{spec.name} {found.counts[spec.name]}" for spec in taxonomy.classes if spec.name in found.counts]
+    none = [spec.name for spec in taxonomy.classes if spec.name not in found.counts]
+    listed = "; ".join([", ".join(met)] * bool(met) + [f"none of {', '.join(none)}"] * bool(none))
     if not specs:
         raise SchemaError(
             "SCH005",
@@ -152,6 +156,20 @@ def _data(
         coarse = replace(coarse, kind="tables")
         choices.append(Choice("data.coarse.kind", "tables", "clusters of --labels"))
     return replace(recipe, data=replace(data, points=points, paste=paste, augment=augment, coarse=coarse))
+
+
+def _schedule(recipe: Recipe, found: Survey, choices: list[Choice]) -> Recipe:
+    """The recipe with more epochs where there are few frames; validation and the end of pasting keep their share."""
+    train, paste = recipe.train, recipe.data.paste
+    steps = max(1, found.frames * recipe.data.repeat // train.batch_size)
+    epochs = max(train.epochs, math.ceil(_STEPS / steps))
+    more = epochs / train.epochs
+    an_epoch = f"{counted(found.frames, 'frame')} make about {counted(steps, 'step')} of an epoch"
+    why = f"{recipe.name} has {train.epochs}; {an_epoch}, and at least {_STEPS} are taken"
+    choices.append(Choice("train.epochs", str(epochs), why))
+    paste = replace(paste, off_last_epochs=round(paste.off_last_epochs * more))
+    train = replace(train, epochs=epochs, eval_epochs=round(train.eval_epochs * more))
+    return replace(recipe, train=train, data=replace(recipe.data, paste=paste))
 
 
 def _intensity(found: Survey, warnings: list[str]) -> tuple[float, str]:

@@ -20,6 +20,9 @@ from pointsam.detect.recipe import Recipe
 from pointsam.taxonomy import ClassSpec
 
 _INSIDE, _AHEAD = 99.0, 0.99
+_OF_CLASS = 90.0
+"""Of each class with some objects, so many percent are inside too, or it would hardly be trained."""
+_SOME = 5
 _MARGIN_Z_M = 0.5
 _MORE_CELLS = 2.0
 """A map may have so many times the voxels of the base recipe; beyond that, voxels get larger."""
@@ -51,14 +54,17 @@ def fit_grid(
     center, size = found.center_m[kept], found.size_lwh_m[kept]
     half = float(np.median(size[:, :2].max(axis=1))) / 2
     outer = (100 + _INSIDE) / 2  # of two sides, each may lose half of one percent
-    reach = np.percentile(np.abs(center[:, :2]), outer, axis=0) + half
+    classes = [own for k in np.unique(found.class_id[kept]) if (own := found.class_id[kept] == k).sum() >= _SOME]
+    far = [np.percentile(np.abs(center[own, :2]), (100 + _OF_CLASS) / 2, axis=0) for own in classes]
+    reach = np.max([np.percentile(np.abs(center[:, :2]), outer, axis=0), *far], axis=0) + half
     if reach.max() > _FARTHEST_M:
         raise SchemaError(
             "SCH005",
             f"{found.source} with points lie up to {reach.max():.0f} m away",
             "lengths are metres: state the unit of the points (--columns x_mm,y_mm,z_mm,...), with boxes in metres",
         )
-    forward = float((center[:, 0] < 0).mean()) < 1 - _AHEAD
+    behind = center[:, 0] < 0
+    forward = float(behind.mean()) < 1 - _AHEAD and all(behind[own].mean() < 1 - _OF_CLASS / 100 for own in classes)
     stride = detector.encoder.stride * math.prod(detector.neck.strides)
     voxel = np.array(detector.grid.voxel_m[:2])
     cells = math.prod(detector.grid.shape[:2])
@@ -72,13 +78,14 @@ def fit_grid(
     coarser = next((k for k in _COARSER if math.prod(counts(k).tolist()) <= _MORE_CELLS * cells), _COARSER[-1])
     voxel, number = (voxel * coarser).round(6), counts(coarser)
     sides = number * voxel
-    z0, z1, voxel_z, why_z = _heights(detector, center, size)
+    z0, z1, voxel_z, why_z = _heights(detector, center, size, classes)
     x0, x1 = (0.0, float(sides[0])) if forward else (-float(sides[0]) / 2, float(sides[0]) / 2)
     y1 = float(sides[1]) / 2
     range_m = tuple(round(value, 6) for value in (x0, -y1, z0, x1, y1, z1))
     grid = Grid(range_m, (float(voxel[0]), float(voxel[1]), voxel_z))  # type: ignore[arg-type]
     ahead = "ahead only: less than one percent lie behind; " if forward else ""
-    why = f"{ahead}{_INSIDE:.0f} % of the {found.source} with enough points lie in it; {why_z}"
+    share = f"{_INSIDE:.0f} % of the {found.source} with enough points, and {_OF_CLASS:.0f} % of those of a class"
+    why = f"{ahead}{share}, lie in it; {why_z}"
     choices.append(Choice("detector.grid.range_m", listed(range_m), why))
     size_m = f"{number[0]} x {number[1]} voxels, a multiple of the network's stride {stride}"
     if coarser > 1:
@@ -105,22 +112,28 @@ def fit_grid(
         except SchemaError:
             refine = replace(refine, cell_m=2 * refine.cell_m)
     detector = replace(detector, grid=grid, refine=refine)
-    far = float(np.percentile(np.linalg.norm(found.center_m[:, :2], axis=1), _INSIDE))
+    distance = float(np.percentile(np.linalg.norm(found.center_m[:, :2], axis=1), _INSIDE))
     points = float(np.linalg.norm(np.abs(found.extent_m[:, :2]).max(axis=0)))
-    if far > _BEYOND * points:
+    if distance > _BEYOND * points:
         warnings.append(
-            f"{found.source} reach {far:.0f} m, but nearly all points lie within {points:.0f} m: check the unit and "
-            "the frame of both"
+            f"{found.source} reach {distance:.0f} m, but nearly all points lie within {points:.0f} m: check the unit "
+            "and the frame of both"
         )
     return replace(recipe, detector=detector, train=replace(recipe.train, batch_size=batch)), forward
 
 
 def _heights(
-    detector: DetectorConfig, center: NDArray[np.float64], size: NDArray[np.float64]
+    detector: DetectorConfig,
+    center: NDArray[np.float64],
+    size: NDArray[np.float64],
+    classes: Sequence[NDArray[np.bool_]],
 ) -> tuple[float, float, float, str]:
     """Z range, height of a voxel, and why."""
-    low = float(np.percentile(center[:, 2] - size[:, 2] / 2, 100 - _INSIDE))
-    high = float(np.percentile(center[:, 2] + size[:, 2] / 2, _INSIDE))
+    bottom, top = center[:, 2] - size[:, 2] / 2, center[:, 2] + size[:, 2] / 2
+    lows = [float(np.percentile(bottom[own], 100 - _OF_CLASS)) for own in classes]
+    highs = [float(np.percentile(top[own], _OF_CLASS)) for own in classes]
+    low = min(float(np.percentile(bottom, 100 - _INSIDE)), *lows, np.inf)
+    high = max(float(np.percentile(top, _INSIDE)), *highs, -np.inf)
     z0, z1 = math.floor((low - _MARGIN_Z_M) * 10) / 10, math.ceil((high + _MARGIN_Z_M) * 10) / 10
     why = f"bottoms and tops from z {low:.1f} to {high:.1f} m, and {_MARGIN_Z_M} m more"
     if detector.encoder.kind == "pillar":

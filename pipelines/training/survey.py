@@ -38,6 +38,7 @@ class Survey:
     Args:
         source: "boxes", or "clusters" with boxes fitted to them.
         num_frames: number of frames that were read.
+        frames: number of all frames with objects.
         counts: number of objects by class name, in all frames.
         class_id: (N,) class of each object.
         center_m, size_lwh_m: (N,3) centre, and length, width and height.
@@ -54,6 +55,7 @@ class Survey:
 
     source: str
     num_frames: int
+    frames: int
     counts: Mapping[str, int]
     class_id: NDArray[np.int64]
     center_m: NDArray[np.float64]
@@ -132,6 +134,7 @@ def survey(dataset: Dataset, labels: Labels | None, frame_ids: Sequence[str], sa
     return Survey(
         source,
         len(looks),
+        len(boxed or frame_ids),
         counts,
         class_id=joined("class_id"),
         center_m=joined("center_m"),

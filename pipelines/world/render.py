@@ -20,6 +20,7 @@ from pointsam.base.open3d_loader import load_open3d
 from pointsam.base.progress import progress
 from pointsam.base.runtime import peak_mb
 from pointsam.base.seeding import generator
+from pointsam.base.words import duration
 from pointsam.store import layout
 from pointsam.store.document import Shard, ShardStats, StageDocument
 from pointsam.store.manifest import Run, plan_shards
@@ -111,10 +112,10 @@ class SynthPlan:
 
     def text(self) -> str:
         """For the terminal."""
-        time_needed = f"{self.hours:.1f} hours" if self.hours >= 1 else f"{self.hours * 60:.1f} minutes"
         return (
-            f"{self.frames} key frames: about {time_needed} with {self.workers} workers and {self.megabytes:.0f} MB of "
-            "disk (measured on one scene; nothing was written)\nnext: the same command without --dry-run"
+            f"{self.frames} key frames: about {duration(self.hours * 3600)} with {self.workers} workers and "
+            f"{self.megabytes:.0f} MB of disk (measured on one scene; nothing was written)\n"
+            "next: the same command without --dry-run"
         )
 
 

@@ -12,6 +12,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else plural}"
 
 
+def duration(seconds: float) -> str:
+    """A duration in the unit that suits it, as "1.5 hours", "2.0 minutes" or "0.3 seconds"."""
+    units = (("hours", 3600), ("minutes", 60), ("seconds", 1))
+    return next(f"{seconds / n:.1f} {unit}" for unit, n in units if seconds >= n or n == 1)
+
+
 def nearest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """The known name that a misspelt one resembles most, whatever its case; None if none does.
 

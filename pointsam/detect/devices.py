@@ -90,3 +90,8 @@ def exchanged(content: bytes, device: torch.device) -> list[bytes]:
 def process_count() -> int:
     """Number of processes that torchrun started, or 1."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def peak_gpu_mb(device: torch.device) -> float:
+    """Peak memory of this process's tensors on a GPU, in MB of 1024 * 1024 bytes."""
+    return torch.cuda.max_memory_allocated(device) / 2**20

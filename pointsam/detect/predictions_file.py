@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,6 +167,20 @@ def read_predictions(path: Path, names: Sequence[str]) -> dict[str, tuple[Boxes,
         texts = tuple(scored(names[class_id[k]], score[k]) for k in own)
         found[frame_id] = (Boxes(center[own], size[own], rotation[own], class_id[own], texts), score[own])
     return found
+
+
+def predicted_data(path: Path) -> str | None:
+    """Fingerprint of the data set that a table of `read_predictions` was made from; None if it does not say.
+
+    Raises:
+        OSError, ArrowException: if it cannot be read.
+    """
+    about = (pq.read_schema(path).metadata or {}).get(b"pointsam.about")
+    with suppress(ValueError):
+        words = json.loads(about or b"{}")
+        source = words.get("dataset") if isinstance(words, dict) else None
+        return source if isinstance(source, str) else None
+    return None
 
 
 def scored(name: str, score: float) -> str:

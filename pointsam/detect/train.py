@@ -181,15 +181,18 @@ class Trainer:
             last_epoch=step - 1,
         )
 
-    def run(self) -> Iterator[StepReport]:
+    def run(self, readers: int | None = None) -> Iterator[StepReport]:
         """Train step by step to the end of the recipe.
+
+        Args:
+            readers: number of processes that read; None for that of the recipe.
 
         Raises:
             TrainingError: TRN001 if a loss or gradient is NaN or infinite, naming the step's frames; TRN002 if too many
                 frames cannot be read.
         """
         config = self.recipe.train
-        loader = training_loader(self._steps, config.workers, self.device)
+        loader = training_loader(self._steps, config.workers if readers is None else readers, self.device)
         while self.progress.step < self.num_steps:
             epoch, first = divmod(self.progress.step, self.steps_per_epoch)
             self._steps.epoch, self._steps.first = epoch, first

@@ -78,18 +78,20 @@ def draw_bev(
     size_px: int,
     grown: NDArray[np.bool_] | None = None,
     detected: Boxes | None = None,
+    true_rgb: Sequence[RGB] | None = None,
 ) -> Image.Image:
     """Draw the bird's-eye view of a sweep.
 
     Args:
         xyz_lidar_m: (N,3) points, LiDAR frame.
         labels: (N,) clusters of the points.
-        boxes: ground-truth boxes, outlined in white with a tick at the front, void ones in grey; None for none.
+        boxes: ground-truth boxes, outlined with a tick at the front; None for none.
         ego_SE3_lidar: mounting of the sensor.
         taxonomy: classes of the labels.
         size_px: side of the square picture.
         grown: (N,) points that growth added, which are drawn paler; None for no point.
         detected: boxes of a detector, outlined in the colour of their class, with their tokens as texts; None for none.
+        true_rgb: colours of the ground-truth boxes; None for white, and grey for void ones.
     """
     view = fit_view(xyz_lidar_m, labels, boxes, ego_SE3_lidar, size_px)
     uv_px = np.floor(np.nan_to_num(view.uv_px(xyz_lidar_m), nan=-1e6)).astype(np.int64)  # NaN: a row without position
@@ -104,12 +106,17 @@ def draw_bev(
     picture = Image.fromarray(canvas)
     _draw_vehicle(picture, view)
     if boxes is not None:
-        _draw_boxes(picture, boxes, view, [FAINT if k == BACKGROUND else INK for k in boxes.class_id])
+        _draw_boxes(picture, boxes, view, true_colours(boxes) if true_rgb is None else true_rgb)
     if detected is not None:
         _draw_boxes(picture, detected, view, [class_rgb(int(k)) for k in detected.class_id], texts=True)
     shown = np.flatnonzero(labelled & inside)
     tag_clusters(picture, uv_px, labels, shown, taxonomy, size_px=16, min_points=_MIN_POINTS_FOR_TAG)
     return picture
+
+
+def true_colours(boxes: Boxes, by_class: bool = False) -> list[RGB]:
+    """Colours of ground-truth boxes: white, or that of the class; grey for void ones."""
+    return [FAINT if k == BACKGROUND else class_rgb(k) if by_class else INK for k in boxes.class_id.tolist()]
 
 
 def _rings(view: BevView) -> Image.Image:

@@ -1,6 +1,6 @@
 import pytest
 
-from pointsam.base.words import counted, did_you_mean
+from pointsam.base.words import counted, did_you_mean, duration
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,10 @@ def test_a_noun_follows_its_number(number, noun, text):
 )
 def test_the_nearest_name_is_offered(name, expected):
     assert did_you_mean(name, ("car", "Pedestrian")) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.04, "0.0 seconds"), (59, "59.0 seconds"), (90, "1.5 minutes"), (9e3, "2.5 hours")]
+)
+def test_a_duration_has_the_unit_that_suits_it(seconds, text):
+    assert duration(seconds) == text

@@ -6,7 +6,7 @@ from pointsam.datasets import open_dataset
 from pointsam.datasets.io import read_image, read_points
 from pointsam.geometry.projection import project
 from pointsam.report.compose import BEV_PX, WIDTH_PX, draw_frame
-from pointsam.report.style import cluster_rgb
+from pointsam.report.style import INK, class_rgb, cluster_rgb
 from pointsam.taxonomy import BACKGROUND, NUSCENES
 from pointsam.types import Boxes, PointLabels
 
@@ -91,6 +91,27 @@ def test_void_boxes_are_not_counted(clusters, classes, summary, make_frame, writ
     labels = PointLabels(ids.astype(np.int32), np.where(ids < 0, BACKGROUND, 0).astype(np.uint8))
     draw_frame(make_frame([]), {}, np.zeros((5, 3)), labels, {}, boxes_of(*classes), NUSCENES)
     assert summary in written
+
+
+def test_without_labels_there_is_no_list_of_clusters(make_frame, written):
+    draw_frame(make_frame([]), {}, np.zeros((5, 3)), None, {}, boxes_of(0, 0, BACKGROUND), NUSCENES, edges=True)
+    assert "5 points, 2 ground-truth boxes" in written
+    assert any("no labels were given" in text for text in written)
+    assert [text for text in written if text in ("class", "clusters", "points", "boxes", "cluster")] == [
+        "class",
+        "boxes",
+    ]
+    assert written[written.index("boxes") + 1 :][:2] == ["car", "2"]
+    assert any(text.startswith("Not in this frame: truck, ") for text in written)
+
+
+def test_boxes_have_the_colour_of_their_class_unless_detections_have(make_frame):
+    true = boxes_of(3)
+    for detected, colour in ((None, class_rgb(3)), (boxes_of(), INK)):
+        options = (make_frame([]), {}, np.zeros((5, 3)), None, {}, true, NUSCENES, None, detected)
+        above = np.array(draw_frame(*options, edges=True))[:, :BEV_PX]
+        colours = {tuple(rgb) for rgb in above.reshape(-1, 3)}
+        assert (colour in colours, (class_rgb(3) in colours)) == (True, detected is None)
 
 
 @pytest.mark.parametrize("has_masks", [True, False])

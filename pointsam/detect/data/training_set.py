@@ -153,6 +153,11 @@ class TrainingSet:
         columns = zip(self._boxed.sum(axis=0).tolist(), self._met.sum(axis=0).tolist(), strict=True)
         return dict(zip(names, columns, strict=True))
 
+    def frames_with(self, name: str) -> list[str]:
+        """The frames with boxes of a trained class."""
+        column = self.class_ids.index(self.dataset.taxonomy.class_id(name))
+        return [self.frame_ids[k] for k in np.flatnonzero(self._boxed[:, column])]
+
     def with_boxes(self) -> NDArray[np.int64]:
         """(N,) indices into `frame_ids` of frames whose objects may be pasted; empty if nothing is pasted."""
         wanted = any(self.config.paste.counts.values())

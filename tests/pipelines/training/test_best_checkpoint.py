@@ -100,6 +100,13 @@ def test_a_best_that_no_score_chose_is_named(precisions, told, fit, made, tmp_pa
     texts = [str(one.message) for one in caught]
     assert len(texts) == told
     assert all("best.safetensors, of step 8, was chosen by no score" in text for text in texts)
+    assert all("It is the last network of the run as well: train longer" in text for text in texts)
+
+
+def test_the_last_is_recommended_only_where_it_is_another(fit, made, tmp_path):
+    fit(0.0, NAN)
+    with pytest.warns(RuntimeWarning, match=r"of step 4, was.*last network, of step 8, copy last\.safetensors over"):
+        load_run(tmp_path / "run", data_of_run(tmp_path / "run", DataSpec(made / "root")), "cpu")
 
 
 def test_a_run_that_goes_on_remembers_the_best(fit, tmp_path, monkeypatch):

@@ -133,3 +133,15 @@ def test_a_run_goes_on_to_the_same_losses(name, world, tmp_path):
     assert "4 steps" in result.output
     found = [float(row["loss"]) for row in csv.DictReader((run / "losses.csv").open())]
     assert found == pytest.approx(EXPECTED[name]["losses"][12:], rel=0.01)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_is_evaluated_predicted_and_shown(name, world, tmp_path):
+    shutil.copytree(OLD / f"run_{name}", tmp_path / "run")
+    commands = (["eval"], ["predict", "--dest", str(tmp_path / "found")], ["show", "--dest", str(tmp_path / "look")])
+    for name, *words in commands:
+        words += ["--data", str(world.root), "--split", "mini_val"]
+        result = CliRunner().invoke(main, [name, str(tmp_path / "run"), *words])
+        assert result.exit_code in (0, 3), result.output  # 3: the images of this root are empty files
+    assert (tmp_path / "found" / "detections.parquet").exists()
+    assert "detection" in (tmp_path / "look" / "index.html").read_text()

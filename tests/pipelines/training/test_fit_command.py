@@ -19,7 +19,7 @@ from helpers.training import break_off, make_labels, make_world  # noqa: E402
 
 from pipelines.cli.train import main  # noqa: E402
 from pipelines.training.recipe_file import document_of, load_recipe  # noqa: E402
-from pointsam.base import document  # noqa: E402
+from pointsam.base import document, interrupts  # noqa: E402
 from pointsam.datasets.nuscenes.dataset import NuScenes  # noqa: E402
 from pointsam.detect import train as loop  # noqa: E402
 from pointsam.detect.checkpoint import Checkpoint  # noqa: E402
@@ -185,8 +185,20 @@ def test_a_dry_run_says_what_it_would_train_on_and_writes_nothing(made, tmp_path
     assert "8 frames, 0 quarantined; 8 samples per epoch, 4 steps of batch size 2" in result.output
     assert "in 1 process, 2 epochs\n" in result.output
     assert "4 frames to validate" in result.output
+    assert re.search(r"about [\d.]+ s per step .* for 8 steps, without validation; [\d.]+ GB of memory", result.output)
     assert result.stdout.splitlines()[-1] == "next: the same command without --dry-run"
     assert not (tmp_path / "run").exists()
+
+
+def test_an_interruption_says_where_the_same_command_begins(made, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(interrupts, "advise", told.append)
+    for after, ends in ((3, "starts from the beginning"), (6, "the checkpoint of step 4 is kept"), (7, "of step 4 is")):
+        with monkeypatch.context() as until:
+            break_off(until, after)
+            train(*arguments(made, tmp_path / "run"))
+        assert ends in told[-1]
+    assert "no checkpoint was written yet" in next(text for text in told if "checkpoint was" in text)
 
 
 class TestBadFrames:

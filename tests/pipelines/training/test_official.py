@@ -36,7 +36,8 @@ def test_data_that_states_no_evaluation_has_none(tmp_path):
         taxonomy = NUSCENES
 
     assert official(Yard(), list(true_predictions(world, world.frame_ids())), [], {}) == Official(
-        "No official evaluation is available for yard."
+        "Data of type yard have no official evaluation: the tables of AP by centre distance and by overlap in 3D above "
+        "are their scores."
     )
 
 

@@ -127,6 +127,17 @@ class TestBoxes:
         (told,) = outlook.boxes_in_map(fed(world, budget, (middle, *RANGE[1:])))
         assert re.search(r"boxes are outside of the detector's grid.*\w+ \(\d+ of \d+ boxes\)", told)
 
+    def test_boxes_without_points_outside_of_the_map_are_what_suggest_leaves_out(self, world):
+        data = fed(world)
+        data.in_map = {"car": (1, 9), "pedestrian": (30, 30), "bicycle": (20, 20)}
+        assert outlook.boxes_in_map(data) == []  # those that hold points are inside
+        data.range_m = (100.0, 100.0, -5.0, 130.0, 130.0, 3.0)
+        assert "car (8 of 9 boxes)" in outlook.boxes_in_map(data)[0]
+        data.in_map["car"] = (1, 3)
+        assert outlook.boxes_in_map(data) == []  # two say nothing
+        data.in_map = {"car": (1, 3)}
+        assert "car (2 of 3 boxes)" in outlook.boxes_in_map(data)[0]
+
     def test_sizes_in_millimetres(self, world):
         data = fed(world)
         data.sides_m = {"car": (1500.0, 4000.0), "pedestrian": (0.5, 1.8)}

@@ -71,6 +71,24 @@ def test_named_recipes_are_changed_to_own_classes(mapping):
         assert load_recipe("synthetic-small", [], known) == load_recipe("synthetic-small")
 
 
+def test_what_suggest_and_budget_print_to_type_next_has_the_mapping(world, mapping, tmp_path):
+    recipe, drawn = tmp_path / "recipe.json", tmp_path / "budget.parquet"
+    made = train("suggest", world.root, "--mapping", mapping, "--base", "synthetic-small", "--dest", recipe)
+    assert made.exit_code == 0, made.output
+    assert load_recipe(str(recipe)).detector.class_names == ("vehicle", "worker")
+    assert "note: ground truth that no class of the labels stands for is void" in made.stderr
+    assert f"--mapping {mapping}" in train("budget", world.root, "--dest", drawn, "--mapping", mapping).output
+    words = made.output.partition("next: mixsup-train ")[2].splitlines()[0]
+    words = words.replace("BUDGET", str(drawn)).replace("RUN", str(tmp_path / "run")).split()
+    assert "--mapping" in words
+    dry = train(*words, "--val", "", "--set", "data.paste.counts={}", "--set", "train.batch_size=1")
+    assert dry.exit_code == 0, dry.output
+    assert train("budget", world.root, "--dest", tmp_path / "other").exit_code == 0
+    without = [str(tmp_path / "other") if word == str(drawn) else word for word in words]
+    without = [word for word in without if word not in ("--mapping", str(mapping))]
+    refused(train(*without, "--val", ""), "SCH001", "'vehicle'", "those of a mapping file need --mapping FILE")
+
+
 def test_budget_fit_eval_and_predict_in_own_classes(world, mapping, tmp_path):
     make_labels(tmp_path / "labels", with_classes(world, OWN))
     budget = train("budget", world.root, "--out", tmp_path / "b", "--rule", "class", "--mapping", mapping)

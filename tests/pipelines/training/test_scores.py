@@ -50,6 +50,20 @@ def test_a_page_shows_scores_of_0_1_0():
     assert gains.rows[0][1:] == pytest.approx((0.015, 0.155, 0, 0.097, 0.423), abs=5e-4)
 
 
+def test_classes_without_an_object_share_a_line():
+    def of(name, count):
+        return ClassAP(name, count, NAN, (NAN,) * 4, (NAN,) * 4, NAN, NAN, NAN, NAN, NAN)
+
+    quality = DetectionQuality((of("car", 1), of("bus", 0), of("cat", 0)), NAN, 3, (), "frames")
+    errors = {"car": (0, 0, 0, 0, 1), "bus": (0, 1, 0, 2, 0), "cat": (0,) * 5}
+    costs = tuple(Failures(name, (NAN,) * 5, counts) for name, counts in errors.items())
+    score = Score(quality, costs, Official("not run"), {})
+    assert "without an object in these frames: bus (3 predictions), cat." in score.text()
+    assert not [line for line in score.text().splitlines() if line.startswith(("bus", "cat"))]
+    assert len([line for line in score.text().splitlines() if line.startswith("car")]) == 2
+    assert [one.name for one in score.document.quality.classes] == ["car", "bus", "cat"]
+
+
 def test_nan_is_none_in_a_document():
     one = ClassAP("car", 0, NAN, (NAN, 0.5), (NAN,), NAN, 0.25, NAN, 0.1, NAN)
     quality = DetectionQuality((one,), NAN, 3, (0.5, NAN), "frames")

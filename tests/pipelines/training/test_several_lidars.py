@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="needs torch")
 
 from click.testing import CliRunner  # noqa: E402
 from helpers.commands import refused  # noqa: E402
+from helpers.folder_root import make_folder  # noqa: E402
 from helpers.mounted import BOTH, make_two_lidars  # noqa: E402
 from helpers.recipes import tiny  # noqa: E402
 from helpers.training import make_labels  # noqa: E402
@@ -69,3 +70,27 @@ def test_every_command_reads_both_and_the_run_remembers_them(made, tmp_path):
     assert "in 4 frames" in result.output
     read = NuScenes(made / "root", lidar=BOTH).fingerprint().encode()
     assert read in pq.read_schema(tmp_path / "found" / "detections.parquet").metadata[b"pointsam.about"]
+
+
+def test_frames_of_a_folder_without_the_second_sweep_are_named_and_left_out(tmp_path):
+    """Its clouds have no rings either."""
+    root = tmp_path / "root"
+    make_folder(root, drives=("mon", "tue"), lidars=("top", "side"), frames=5)
+    gone = sorted((root / "mon" / "clouds" / "side").iterdir())[2]
+    gone.unlink()
+    top = sorted((root / "mon" / "clouds" / "top").iterdir())[2].stem
+    lacking = f"frame mon_{top} was left out: [DAT011] "
+    recipe, budget = tmp_path / "recipe.json", tmp_path / "budget.parquet"
+    made = train("suggest", root, "--base", "synthetic-small", "--dest", recipe)
+    assert (made.exit_code, lacking in made.stderr) == (3, True), made.output
+    drawn = train("budget", root, "--split", "mon", "--fraction", 1, "--dest", budget)
+    assert (drawn.exit_code, lacking in drawn.stderr) == (3, True), drawn.output
+    assert "Labelled frames: 4 of 4" in drawn.stdout
+    small = ("--set", "train.batch_size=2", "--set", "train.epochs=1", "--set", "train.workers=0")
+    fit = ("fit", recipe, "--data", root, "--budget", budget, "--out", tmp_path / "run", *small)
+    dry = train(*fit, "--val", "mon", "--dry-run")
+    assert "warning: 1 of 5 frames of the validation split 'mon'" in dry.stderr
+    assert f"they are not scored; mon_{top}: [DAT011]" in dry.stderr
+    done = train(*fit, "--val", "tue")
+    assert done.exit_code == 0, done.output
+    assert ": 2 steps in" in done.output

@@ -71,7 +71,7 @@ def test_data_are_drawn_with_boxes_and_clusters(world, tmp_path):
     assert sorted(path.name for path in (dest / "frames").iterdir()) == ["000.png", "001.png"]
     index = (dest / "index.html").read_text()
     assert "frames/001.png" in index
-    assert str(world.root) in index
+    assert f"Data: {world.root}. Clusters: {labels.out}. Boxes: ground truth, in the colour of their class." in index
     refused(train("show", world.root, "--dest", dest), "OUT003", "look")
     assert train("show", world.root, "--dest", dest, "--sample", 1, "--overwrite").exit_code == 0
     assert [path.name for path in (dest / "frames").iterdir()] == ["000.png"]
@@ -94,6 +94,37 @@ def test_detections_of_a_file_are_drawn_if_their_scores_are_high_enough(world, t
     colours = {class_rgb(int(k)) for k in world.boxes(frame_id).class_id if k != 255}
     for rgb in colours:
         assert (picture == rgb).all(axis=2).sum() > (none == rgb).all(axis=2).sum()
+
+
+def test_data_without_labels_show_boxes_by_class_and_no_clusters(world, tmp_path):
+    frame_id = world.frame_ids()[0]
+    result = train("show", world.root, "--frames", frame_id, "--dest", tmp_path / "look")
+    assert result.exit_code == 0, result.output
+    assert "cluster" not in result.output
+    assert "No labels were given, so that no clusters are shown. Boxes" in (tmp_path / "look/index.html").read_text()
+    picture = np.array(Image.open(tmp_path / "look" / "frames" / "000.png").convert("RGB"))
+    for k in {int(k) for k in world.boxes(frame_id).class_id if k != 255}:
+        assert (picture == class_rgb(k)).all(axis=2).sum() > 600  # its square in the list has about 500
+
+
+def test_predictions_of_other_data_are_refused_or_named(world, tmp_path):
+    ids, path, seen = world.frame_ids(), tmp_path / "own.parquet", FramePredictions
+    rows, one = np.array([[5, 0, 0, 4, 2, 1.5, 0]], np.float32), np.ones(1, np.float32)
+
+    def shown(frame_id, source, number):
+        found = seen(frame_id, rows, one, np.zeros(1, np.int64), np.zeros((1, 2), np.float32))
+        write_predictions(path, [(found, MapFrame())], world.taxonomy.names, {"dataset": source} if source else {})
+        names = ",".join(ids[:2])
+        return train("show", world.root, "--predictions", path, "--frames", names, "--dest", tmp_path / number)
+
+    own = world.fingerprint()
+    refused(shown("elsewhere", "other", "1"), "SCH003", "of 0 of the 2 frames to show, and of 1 frame", "'elsewhere'")
+    refused(shown("elsewhere", None, "2"), "SCH003", "of other data than")
+    assert not (tmp_path / "1").exists()
+    assert "of 1 of the 2 frames to show" in shown(ids[0], own, "3").stderr
+    assert "of 0 of the 2 frames to show" in shown(ids[2], own, "4").stderr
+    assert "was made from other data" in shown(ids[0], "other", "5").stderr
+    assert "other data" not in shown(ids[0], None, "6").stderr
 
 
 def test_a_run_shows_the_frames_that_it_was_validated_on(world, run, tmp_path):

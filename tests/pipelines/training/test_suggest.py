@@ -38,7 +38,7 @@ def surveyed(n=400, seed=0, **change):
     reach = np.array([30.0, 15.0])[kind]
     center = np.column_stack([rng.uniform(-1, 1, (n, 2)) * reach[:, None], -1.8 + size[:, 2] / 2])
     values = {
-        "source": "boxes", "num_frames": 20, "counts": {"car": n // 2, "forklift": n // 2, "cat": 2},
+        "source": "boxes", "num_frames": 20, "frames": 400, "counts": {"car": n // 2, "forklift": n // 2, "cat": 2},
         "class_id": kind, "center_m": center, "size_lwh_m": size, "num_points": np.full(n, 60),
         "seen": np.ones(n, dtype=bool), "has_velocity": True, "extent_m": np.array([(-60, -60, -2), (60, 60, 4.0)]),
         "in_view": 1.0, "intensity": (0.0, 30.0, 254.0), "past_sweeps": 4,
@@ -66,6 +66,19 @@ def test_the_map_holds_the_objects_and_fits_the_network(base):
     assert set(detector.class_names) == {"car", "forklift"}
 
 
+def test_the_map_holds_most_objects_of_rare_classes_too():
+    """One forklift in two hundred objects, behind, high up and farther than the cars."""
+    found, rare = surveyed(n=2000), np.arange(2000) % 200 == 1
+    center = found.center_m.copy()
+    center[rare] = (-45.0, 2.0, 4.0)
+    both = {"n": 2000, "center_m": center, "counts": {"car": 1990, "forklift": 10}}
+    grid = made(**both, class_id=np.where(rare, 1, 0)).recipe.detector.grid
+    assert (np.array(grid.range_m[:3]) < (-45, 2, 2.9)).all()
+    assert (np.array(grid.range_m[3:]) > (-45, 2, 5.1)).all()
+    grid = made(**both, class_id=np.zeros(2000, dtype=np.int64)).recipe.detector.grid
+    assert grid.range_m[3] < 45  # one percent of all may be outside
+
+
 def test_anchors_have_the_sizes_and_heights_of_the_objects():
     anchors = {one.name: one for one in made("kitti-second").recipe.detector.head.anchors}
     assert anchors["car"].size_lwh_m == (4.0, 2.0, 1.5)
@@ -91,6 +104,14 @@ def test_intensities_below_zero_are_named(lowest, highest, full):
     assert any(f"from {lowest:g} to {highest:g}" in text and "decibels" in text for text in result.warnings)
 
 
+@pytest.mark.parametrize(("frames", "epochs", "validated"), [(400, 20, 10), (60, 20, 10), (30, 43, 22), (2, 300, 150)])
+def test_few_frames_get_more_epochs(frames, epochs, validated):
+    recipe = made(frames=frames).recipe
+    assert (recipe.train.epochs, recipe.train.eval_epochs) == (epochs, validated)
+    assert recipe.data.paste.off_last_epochs == round(3 * epochs / 20)
+    assert epochs * max(1, frames // recipe.train.batch_size) >= 300
+
+
 @pytest.mark.parametrize(("have", "take"), [(0, 0), (1, 1), (50, 2)])
 def test_no_more_past_sweeps_than_there_are(have, take):
     assert made(past_sweeps=have).recipe.data.points.past_sweeps == take
@@ -104,7 +125,7 @@ def test_classes_with_few_objects_are_named_and_those_with_fewer_left_out():
 
 
 def test_no_class_with_enough_objects_is_an_error():
-    with pytest.raises(SchemaError, match=r"\[SCH005\] no class has 5 boxes or more: car 1, forklift 0, cat 0"):
+    with pytest.raises(SchemaError, match=r"\[SCH005\] no class has 5 boxes or more: car 1; none of forklift, cat"):
         made(counts={"car": 1})
 
 
