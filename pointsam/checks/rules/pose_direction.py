@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,34 +16,59 @@ _MOVED_M = 0.5
 _LEAST = 6
 """Steps of at least _MOVED_M that are needed."""
 _ALIKE, _UNLIKE = 0.95, 0.85
-"""Fraction of the motion along one axis of the vehicle."""
+"""Fraction of the motion in one direction of the vehicle."""
+_ON_AXIS = 0.98
+"""Cosine of the largest angle to an axis of the vehicle, 11 degrees."""
+_FASTEST_MPS, _LONGEST_M = 60.0, 30.0
+"""Speed that no vehicle has, and mean step that none has where times are not known.
+
+Far from the origin, inverted poses turn each turn of the vehicle into a long way, which may be along one of its axes.
+On a circle around the origin, right poses make a longer way than their inverses too, but not a fast one.
+"""
 
 
-def _motion(poses: Sequence[SE3]) -> tuple[float, float]:
-    """The fraction of the motion that is along one axis of the vehicle, and its length in metres.
+class _Motion(NamedTuple):
+    """Steps of a vehicle in its own frame.
 
-    0 and 0 if the vehicle hardly moves.
+    Args:
+        along: fraction of the motion that is in one direction of the vehicle; 0 if it hardly moves.
+        on_axis: whether this direction is one of its axes.
+        length_m: their length.
     """
+
+    along: float
+    on_axis: bool
+    length_m: float
+
+
+def _motion(poses: Sequence[SE3]) -> _Motion:
     steps = []
     for before, after in pairwise(poses):
         moved = before.rotation.T @ (after.translation_m - before.translation_m)
         if np.linalg.norm(moved) > _MOVED_M:
             steps.append(moved)
     if len(steps) < _LEAST:
-        return 0.0, 0.0
+        return _Motion(0.0, False, 0.0)
     length = np.linalg.norm(steps, axis=1)
     directions = np.array(steps) / length[:, None]
-    return float(np.linalg.eigvalsh(directions.T @ directions / len(steps))[-1]), float(length.sum())
+    share, axes = np.linalg.eigh(directions.T @ directions / len(steps))
+    return _Motion(float(share[-1]), bool(np.abs(axes[:, -1]).max() > _ON_AXIS), float(length.sum()))
 
 
 def _check(frames: Sequence[Frame]) -> Iterator[Problem]:
+    if not frames:
+        return
     poses = [frame.sweep.world_SE3_ego for frame in frames]
-    (along, length), (inverse_along, inverse_length) = _motion(poses), _motion([pose.inverse() for pose in poses])
-    if inverse_along > _ALIKE and length and (along < _UNLIKE or inverse_length < length / 2):
+    own, inverse = _motion(poses), _motion([pose.inverse() for pose in poses])
+    seconds = (frames[-1].sweep.t_us - frames[0].sweep.t_us) * 1e-6
+    too_far = own.length_m > (_FASTEST_MPS * seconds if seconds > 0 else _LONGEST_M * len(frames))
+    unlike = own.along < _UNLIKE or not own.on_axis or (too_far and inverse.length_m < own.length_m / 2)
+    if own.length_m and inverse.along > _ALIKE and inverse.on_axis and unlike:
         yield Problem(
             frames[0].scene,
-            f"as the poses are, the vehicle moves {length:.4g} m and {along:.0%} of it along one of its axes; "
-            f"with their inverses, {inverse_length:.4g} m and {inverse_along:.0%}: they are probably inverted",
+            f"as the poses are, the vehicle moves {own.length_m:.4g} m, {own.along:.0%} of it in one direction; with "
+            f"their inverses, {inverse.length_m:.4g} m, {inverse.along:.0%} of it along one of its axes: they are "
+            "probably inverted",
         )
 
 
