@@ -4,7 +4,8 @@
 
 Sweeps, images, calibration and objects are those of the sequence. What tracking does not have is INVENTED: time
 stamps (10 Hz, the same for all sensors), and, if the sequence has no oxts, a drive that turns slowly at 8 m/s. Such a
-root says nothing about real motion. image_03 is not written. Objects become tracklets with the tilt between the
+root says nothing about real motion. The invented drive is not in the points, so that sweeps start and end at one time
+then; otherwise they take 0.1 s. image_03 is not written. Objects become tracklets with the tilt between the
 LiDAR and the camera kept; those of type DontCare have no box and are left out. Tracks with holes become several
 tracklets.
 """
@@ -54,8 +55,9 @@ def write(tracking: Path, dest: Path) -> None:
                 source = listing.path(stem)
                 shutil.copyfile(source, drive / folder / "data" / f"{int(stem):010d}{source.suffix.lower()}")
             _stamps(drive / folder / "timestamps.txt", stamps)
-        for end, shift in (("_start", -1), ("_end", 1)):
-            _stamps(drive / "velodyne_points" / f"timestamps{end}.txt", [t + shift * PERIOD // 2 for t in stamps])
+        half = PERIOD // 2 if sequence.poses_file else PERIOD * 0
+        for end, shift in (("_start", -half), ("_end", half)):
+            _stamps(drive / "velodyne_points" / f"timestamps{end}.txt", [t + shift for t in stamps])
         _oxts(drive / "oxts", stamps, sequence.poses_file)
         rows = {n: data.label_rows(f"{scene}_{stem}") for n, stem in stems.items()}
         if any(found is not None for found in rows.values()):

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from shlex import quote
+from typing import get_args
 
 from pipelines.data import DataSpec
 from pipelines.labelling.request import Selection
 from pointsam.base.arrays import evenly
-from pointsam.base.errors import BrokenRuleError, SchemaError
+from pointsam.base.errors import BrokenRuleError, PointSamError, SchemaError
 from pointsam.base.progress import progress
 from pointsam.base.words import counted
 from pointsam.checks.check import CheckResult, check
 from pointsam.checks.rules import RULES
+from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset, HasLidarChannel
+from pointsam.geometry.motion import SweepMotion, motion_within
 
 _SHOWN = 3
 """Findings of each rule that are printed."""
 
 _FIRST = 3
 """Frames whose sensor files are opened before a run."""
+
+_MOTION = {
+    "removed": "removed by the poses of the vehicle (docs/lidars.md)",
+    "kept: no poses": "it stays in them, because the motion of the vehicle is not known",
+    "kept: no times": "it stays in them, because their points have no times",
+}
 
 
 @dataclass(frozen=True)
@@ -34,12 +44,14 @@ class CheckReport:
         result: the findings.
         accepted: ids of rules whose findings do not count as errors.
         lidar: channel of the LiDAR, None for the usual one.
+        motion: what becomes of the motion of the vehicle within sweeps; None if no frame could be read.
     """
 
     root: str
     result: CheckResult
     accepted: tuple[str, ...]
     lidar: str | None = None
+    motion: SweepMotion | None = None
 
     @property
     def usable(self) -> bool:
@@ -64,6 +76,8 @@ class CheckReport:
             lines.append(f"  hint: {rule.remedy}")
         if self.lidar is not None:
             lines.append(f"the LiDAR is {self.lidar}")
+        if self.motion is not None and self.motion != "removed by the data set":
+            lines.append(f"ego motion within sweeps: {_MOTION[self.motion]}")
         return "\n".join([*lines, self._verdict()])
 
     def as_dict(self) -> dict[str, object]:
@@ -73,6 +87,7 @@ class CheckReport:
             "frames": self.result.frames,
             "opened": self.result.opened,
             "lidar": self.lidar,
+            "sweep_motion": self.motion,
             "accepted": list(self.accepted),
             "findings": [
                 {"rule": found.rule.id, "severity": found.rule.severity, **asdict(found.problem)}
@@ -107,7 +122,20 @@ def run_check(data: DataSpec, selection: Selection, opened: int | None, accepted
     frame_ids = [frame_id for _, frame_id in selection.of(dataset)]
     with progress(total=len(frame_ids), desc="check", unit="frame") as bar:
         result = check(dataset, frame_ids, set(evenly(frame_ids, opened)), bar.update)
-    return CheckReport(str(data.root), result, tuple(accepted), _lidar(dataset))
+    motion = sweep_motion(dataset, frame_ids)
+    return CheckReport(str(data.root), result, tuple(accepted), _lidar(dataset), motion)
+
+
+def sweep_motion(dataset: Dataset, frame_ids: Sequence[str]) -> SweepMotion | None:
+    """What becomes of the motion of the vehicle within sweeps, as the first frames that can be read tell.
+
+    The first frame of a scene may have no neighbour to take the motion from: several are looked at, evenly.
+    """
+    found = set[SweepMotion]()
+    for frame_id in evenly(frame_ids, _FIRST):
+        with suppress(PointSamError):
+            found.add(motion_within(read_frame(dataset, frame_id)))
+    return next((motion for motion in get_args(SweepMotion) if motion in found), None)
 
 
 def require_no_errors(dataset: Dataset, frame_ids: Sequence[str], accepted: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from pipelines.documents import ClustersDocument, LabelDocument, MasksDocument
 from pipelines.engine import ordered_map
-from pipelines.labelling.check import require_no_errors
+from pipelines.labelling.check import require_no_errors, sweep_motion
 from pipelines.labelling.images import image_names, images_of, whole_frame
 from pipelines.labelling.pending import PendingWork, pending_work
 from pipelines.labelling.request import Execution, Request
@@ -28,6 +28,7 @@ from pointsam.base.progress import progress
 from pointsam.base.remote import DataPath
 from pointsam.base.runtime import require_device
 from pointsam.calibration.correction import corrects
+from pointsam.geometry.motion import SweepMotion
 from pointsam.masks import segmenter_plugin
 from pointsam.semantics import (
     SemanticsContext,
@@ -171,7 +172,8 @@ def run_clusters(request: Request) -> Summary:
     data.require_fit(dataset, [frame_id for _, frame_id in frames])
     weights = {**masks.document.weights_sha256, "probability": probability.sha256}
     perturbation = masks.perturbation_with(data.noise)
-    run, metadata = begin(request.out, frames, document, weights, perturbation, data.root)
+    motion = sweep_motion(dataset, [frame_id for _, frame_id in frames])
+    run, metadata = begin(request.out, frames, document, weights, perturbation, data.root, motion=motion)
     work = pending_work(run, request.execution, dataset, masks.labels)
     summary = drive(
         run,
@@ -201,6 +203,7 @@ def begin(
     perturbation: str,
     data_root: DataPath,
     models: Mapping[str, object] | None = None,
+    motion: SweepMotion | None = None,
 ) -> tuple[Run, dict[str, object]]:
     """Start a stage of an output folder, or continue it.
 
@@ -212,6 +215,8 @@ def begin(
         perturbation: the calibration error, "none" without one.
         data_root: root of the data set.
         models: where the networks are from, as of `Run.open`.
+        motion: what becomes of the motion of the vehicle within sweeps; run.json states it unless the data set has
+            removed it.
 
     Returns:
         The run, and the metadata of its tables.
@@ -221,7 +226,8 @@ def begin(
     """
     metadata = document.metadata(weights, perturbation)
     shards = plan_shards(frames, SHARD_FRAMES)
-    run = Run.open(out, document.stage, document, shards, metadata, data_root, code_of(document), models)
+    stated = None if motion == "removed by the data set" else motion
+    run = Run.open(out, document.stage, document, shards, metadata, data_root, code_of(document), models, stated)
     return run, metadata
 
 

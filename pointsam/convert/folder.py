@@ -145,7 +145,7 @@ class FolderWriter:
         between = source.between() if self.timed else []
         for sweep in (*frame.sweeps, *between):
             stem = self._stem(plan, sweep.t_us)
-            files[f"{plan.drive}/clouds/{sweep.sensor}/{stem}.bin"] = point_bytes(sweep, columns_of(sweep))
+            files[f"{plan.drive}/clouds/{sweep.sensor}/{stem}.bin"] = point_bytes(sweep, columns_of(frame, sweep))
             poses.setdefault(sweep.t_us, sweep.world_SE3_ego)
         for view in frame.cameras:
             stem = plan.images[view.name]
@@ -162,7 +162,7 @@ class FolderWriter:
             plan.drive,
             stem,
             {view.name: camera_entry(view) for view in frame.cameras},
-            {sweep.sensor: lidar_entry(sweep) for sweep in frame.sweeps},
+            {sweep.sensor: lidar_entry(frame, sweep) for sweep in frame.sweeps},
             {name: Transform.of(name, VEHICLE, pose) for name, pose in mountings.items()},
             {t_us: tum_values(pose) for t_us, pose in poses.items()},
             bool(frame.neighbours),

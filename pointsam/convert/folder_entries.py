@@ -7,6 +7,7 @@ import math
 from pointsam.convert.nuscenes_tables import quaternion
 from pointsam.convert.source import SourceBox
 from pointsam.datasets.folder.calibration import CameraEntry, Distortion, LidarEntry
+from pointsam.geometry.motion import is_moved
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame, Sweep
 
@@ -15,7 +16,7 @@ def rig_texts(frame: Frame) -> dict[str, str]:
     """The calibration of each sensor as a text."""
     cameras = {view.name: repr((camera_entry(view), tum_values(view.ego_SE3_cam))) for view in frame.cameras}
     return cameras | {
-        sweep.sensor: repr((lidar_entry(sweep), tum_values(sweep.ego_SE3_lidar))) for sweep in frame.sweeps
+        sweep.sensor: repr((lidar_entry(frame, sweep), tum_values(sweep.ego_SE3_lidar))) for sweep in frame.sweeps
     }
 
 
@@ -32,19 +33,23 @@ def camera_entry(view: CameraView) -> CameraEntry:
     )
 
 
-def lidar_entry(sweep: Sweep) -> LidarEntry:
+def lidar_entry(frame: Frame, sweep: Sweep) -> LidarEntry:
     """A LiDAR of the calibration file."""
     return LidarEntry(
-        columns_of(sweep),
+        columns_of(frame, sweep),
         motion_compensated=sweep.motion_compensated,
         ring_gap_deg=math.degrees(sweep.ring_gap_rad),
     )
 
 
-def columns_of(sweep: Sweep) -> tuple[str, ...]:
-    """All columns of the source; those of a position first."""
+def columns_of(frame: Frame, sweep: Sweep) -> tuple[str, ...]:
+    """All columns of the source; those of a position first.
+
+    Times that follow from the turn of the LiDAR become a column where they are used. Elsewhere the folder could not be
+    read with them: it must have poses then.
+    """
     first = ("x", "y", "z", "intensity")
-    names = sweep.source.columns
+    names = (*sweep.source.columns, *(("time_s",) if sweep.implies_times and is_moved(frame, sweep) else ()))
     return (*(n for n in first if n in names), *(n for n in names if n not in first and n != "_"))
 
 

@@ -20,10 +20,11 @@ from pointsam.convert.base import Files, FramePlan, Loss, Losses, tilt_deg
 from pointsam.convert.names import NO_KIND, in_kitti, kind_of
 from pointsam.convert.source import SourceBox, SourceFrame, point_bytes
 from pointsam.datasets.kitti.files import COLUMNS, RING_GAP_RAD
-from pointsam.datasets.kitti.objects import CAMERA
+from pointsam.datasets.kitti.objects import CAMERA, COMPENSATED, FRAMES, NAME
 from pointsam.datasets.kitti.suffixes import IMAGES
 from pointsam.datasets.kitti.truth import VISIBILITY
 from pointsam.geometry.camera import Camera
+from pointsam.geometry.motion import is_moved
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Frame
@@ -83,7 +84,7 @@ class KittiWriter:
             losses.add(DISTORTION, view.camera.model is not None)
             losses.add(SHUTTER, view.shutter is not None)
         sweep, mounting = frame.sweep, frame.sweep.ego_SE3_lidar
-        losses.add(MOTION, sweep.needs_compensation)
+        losses.add(MOTION, is_moved(frame, sweep))
         if not (np.array_equal(mounting.rotation, np.eye(3)) and not mounting.translation_m.any()):
             tilt = tilt_deg(frame)
             losses.add(MOUNTING, 1, tilt if tilt > _LEAST_TILT_DEG else None, "degrees of tilt")
@@ -137,20 +138,22 @@ class KittiWriter:
             rows = [_label(box, rect_SE3_lidar, view.camera, known) for box in source.boxes]
             files[f"training/label_2/{stem}.txt"] = "".join(rows).encode()
         files |= source.truth2d_files(view, f"{CAMERA}/{stem}")
-        row = [stem, plan.frame_id, plan.scene, str(sweep.t_us), view.name, view.source.file_name]
+        compensated = COMPENSATED[1] if sweep.motion_compensated else "no"
+        row = [stem, plan.frame_id, plan.scene, str(sweep.t_us), view.name, view.source.file_name, compensated]
         return files, row
 
     def close(self, rows: Sequence[object], splits: Mapping[str, Sequence[int]]) -> Files:
         """frames.csv with the names of all frames in the source, and ImageSets of splits and scenes."""
         table = [[str(value) for value in row] for row in rows if isinstance(row, list)]
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([("name", "frame", "scene", "t_us", "camera", "image"), *table])
+        head = (NAME, "frame", "scene", "t_us", "camera", "image", COMPENSATED[0])
+        csv.writer(text, lineterminator="\n").writerows([head, *table])
         lists = {name: [table[k][0] for k in places] for name, places in splits.items()}
         for row in table:
             lists.setdefault(row[2], []).append(row[0])
         named = {name: found for name, found in lists.items() if name not in _PARTS and not name_problem(name)}
         files = {f"ImageSets/{name}.txt": "".join(f"{stem}\n" for stem in found) for name, found in named.items()}
-        return {name: content.encode() for name, content in {"frames.csv": text.getvalue(), **files}.items()}
+        return {name: content.encode() for name, content in {FRAMES: text.getvalue(), **files}.items()}
 
     def _view(self, frame: Frame) -> CameraView | None:
         return next((view for view in frame.cameras if self.camera in (None, view.name)), None)

@@ -21,6 +21,7 @@ from pointsam.datasets.nuscenes.exposures import COLUMNS
 from pointsam.datasets.nuscenes.join import CAMERAS
 from pointsam.datasets.nuscenes.lidars import LIDAR
 from pointsam.geometry.boxes import count_points
+from pointsam.geometry.motion import is_moved
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, Boxes, CameraView, Frame, PointTruth, Sweep
 
@@ -85,8 +86,8 @@ class NuscenesWriter:
         )
         for sweep in frame.sweeps:
             columns = sweep.source.columns
-            losses.add(MOTION, sweep.needs_compensation)
-            losses.add(TWISTED, not (sweep.motion_compensated or sweep.needs_compensation))
+            losses.add(MOTION, is_moved(frame, sweep))
+            losses.add(TWISTED, not (sweep.motion_compensated or is_moved(frame, sweep)))
             if "ring" not in columns:
                 losses.add(GAP if sweep.ring_gap_rad else RING)
             more = [name for name in columns if name not in COLUMNS and name != "_"]

@@ -196,7 +196,8 @@ def point_bytes(sweep: Sweep, columns: Sequence[str]) -> bytes:
     Raises:
         DatasetError: as `pointsam.datasets.io.read_columns`.
     """
-    here = [name for name in columns if name in sweep.source.columns]
+    known = (*sweep.source.columns, *(("time_s",) if sweep.implies_times else ()))
+    here = [name for name in columns if name in known]
     values = read_columns(sweep, here)
     rows = np.zeros((len(values), len(columns)), dtype="<f4")
     rows[:, [list(columns).index(name) for name in here]] = values

@@ -59,7 +59,8 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
 
     Args:
         sweep: the sweep.
-        columns: names of columns of its source. If the source has no "intensity", it is 0; if it has no "ring", -1.
+        columns: names of columns of its source. If the source has no "intensity", it is 0; if it has no "ring", -1; if
+            it has no "time_s", times follow from the turn of the LiDAR, if that is known.
 
     Returns:
         (N,len(columns)) float32, in the source's order, N > 0; a new array. A row of which x, y or z is not finite has
@@ -71,6 +72,8 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
             on another value that is not finite, DAT008 if there are no points, none has a position or all have
             the same, DAT011 if the source lacks a column or returns an array of another shape.
     """
+    if sweep.implies_times and "time_s" in columns:
+        return _with_times(sweep, columns)
     source = sweep.source
     here = [column for column in columns if column in source.columns]
     missing = [column for column in columns if column not in here and column not in _ABSENT]
@@ -103,6 +106,17 @@ def read_columns(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
         at = [columns.index(axis) for axis in XYZ]
         _require_places(values[:, :3] if at == [0, 1, 2] else values[:, at], source.name)
     return values
+
+
+def _with_times(sweep: Sweep, columns: Sequence[str]) -> NDArray[np.float32]:
+    """As `read_columns`, with times that follow from the turn of the LiDAR."""
+    assert sweep.revolution is not None
+    given = [column for column in columns if column != "time_s"]
+    read = [*given, *(axis for axis in XYZ if axis not in given)]
+    values = read_columns(sweep, read)
+    x_m, y_m = (values[:, read.index(axis)] for axis in XYZ[:2])
+    time_s = sweep.revolution.time_s(x_m, y_m).astype(np.float32)
+    return np.column_stack([time_s if column == "time_s" else values[:, read.index(column)] for column in columns])
 
 
 def _require_places(xyz: NDArray[np.float32], name: str) -> None:

@@ -4,9 +4,10 @@ Points of sweeps other than the reference sweep are transformed lidar_k -> ego a
 This accounts for the motion of the vehicle, not for that of objects.
 
 If a sweep is not motion-compensated and its points have times, each point is first transformed with the pose of the
-vehicle at its own time. The vehicle is assumed to move at a constant rate from the pose of the sweep. The rate is that
-between the two known poses (of the reference sweep and its neighbours) around the mid-point between the times of the
-first and the last point of the sweep.
+vehicle at its own time. The vehicle is assumed to move at a constant rate to the pose of the sweep, and at another one
+from there on. The rates are those between the two known poses (of the reference sweep and its neighbours) around the
+middle of the times of the points before the pose, and of those after it. Times that follow from the turn of the LiDAR
+(`Sweep.revolution`) have no effect where no motion is known.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsam.datasets.io import XYZ, read_columns
-from pointsam.geometry.motion import carried, twist
+from pointsam.geometry.motion import at_stamp, is_moved
 from pointsam.geometry.projection import key_SE3_sweep
 from pointsam.types import Frame, FramePoints, Sweep
 
@@ -33,7 +34,8 @@ def read_frame_points(frame: Frame, intensity: bool = False, ring: bool = False)
 
     Raises:
         DatasetError: as `pointsam.datasets.io.read_columns`.
-        UnfitChangeError: CAL004 if points need compensation and the frame has too few poses for it.
+        UnfitChangeError: CAL004 if the source states times of points that need compensation, and the frame has too few
+            poses for it.
     """
     more = (("intensity",) if intensity else ()) + (("ring",) if ring else ())
     parts = [_read(frame, sweep, index, more) for index, sweep in enumerate(frame.sweeps)]
@@ -91,14 +93,12 @@ def _compensated(frame: Frame, sweep: Sweep, more: tuple[str, ...]) -> tuple[NDA
         more: names of the other columns.
     """
     wanted = (*XYZ, *more)
-    if "time_s" not in sweep.source.columns:
+    if not sweep.implies_times and "time_s" not in sweep.source.columns:
         values = read_columns(sweep, wanted)
         return values, np.broadcast_to(np.nan, len(values))
     values = read_columns(sweep, (*wanted, "time_s"))
     values, time_s = np.ascontiguousarray(values[:, :-1]), values[:, -1].astype(np.float64)
-    if sweep.needs_compensation:
-        known_s = time_s[np.isfinite(values[:, 0])]
-        mid_us = sweep.t_us + 5e5 * float(known_s.min() + known_s.max())
-        xyz_ego_m = carried(sweep.ego_SE3_lidar.apply(values[:, :3]), twist(frame, mid_us), time_s)
+    if is_moved(frame, sweep):
+        xyz_ego_m = at_stamp(frame, sweep, sweep.ego_SE3_lidar.apply(values[:, :3]), time_s)
         values[:, :3] = sweep.ego_SE3_lidar.inverse().apply(xyz_ego_m)
     return values, time_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,10 +14,59 @@ from pointsam.types import Frame, Sweep
 
 _STILL_RAD_S = 1e-12
 
+SweepMotion = Literal["removed", "kept: no poses", "kept: no times", "removed by the data set"]
+"""What becomes of the motion of the vehicle within the sweeps of a frame."""
+
 
 def has_motion(frame: Frame) -> bool:
     """Whether the motion of the vehicle follows from the poses of a frame."""
     return len(_known(frame)) > 1
+
+
+def is_moved(frame: Frame, sweep: Sweep) -> bool:
+    """Whether reading moves the points of a sweep of the frame, or of one before or after it, to the sweep's `t_us`.
+
+    If the turn of the LiDAR is known, points stay where the motion of the vehicle is not known. Otherwise the source
+    states times, and the motion must be known: reading such points without it is CAL004.
+    """
+    return sweep.needs_compensation and (has_motion(frame) or sweep.revolution is None)
+
+
+def motion_within(frame: Frame) -> SweepMotion:
+    """What becomes of the motion of the vehicle within the sweeps of a frame; the worst case of several sweeps."""
+    if all(sweep.motion_compensated for sweep in frame.sweeps):
+        return "removed by the data set"
+    if not all(sweep.motion_compensated or sweep.needs_compensation for sweep in frame.sweeps):
+        return "kept: no times"
+    return "removed" if all(s.motion_compensated or is_moved(frame, s) for s in frame.sweeps) else "kept: no poses"
+
+
+def at_stamp(frame: Frame, sweep: Sweep, xyz_ego_m: FloatArray, seconds: FloatArray) -> NDArray[np.float64]:
+    """Points of a static world, each moved from the ego frame at its own time to that at the `t_us` of a sweep.
+
+    The vehicle moves at a constant rate up to `t_us` and at another one from there on: those between the two known
+    poses around the middle of the times before, and after.
+
+    Args:
+        frame: the frame, whose poses give the motion.
+        sweep: the sweep.
+        xyz_ego_m: (N,3) metres, each in the ego frame at its own time.
+        seconds: (N,) time of each point from `t_us`; points without one, NaN, stay.
+
+    Returns:
+        (N,3) float64.
+
+    Raises:
+        UnfitChangeError: CAL004 as `twist`.
+    """
+    _require_motion(frame)
+    out = np.array(xyz_ego_m, dtype=np.float64)
+    for part in (seconds < 0, seconds > 0):
+        if part.any():
+            its = seconds[part].astype(np.float64)
+            middle_us = sweep.t_us + 5e5 * float(its.min() + its.max())
+            out[part] = carried(out[part], twist(frame, middle_us), its)
+    return out
 
 
 def twist(frame: Frame, t_us: float) -> NDArray[np.float64]:
@@ -34,13 +85,7 @@ def twist(frame: Frame, t_us: float) -> NDArray[np.float64]:
     """
     from scipy.linalg import logm
 
-    by_time = _known(frame)
-    if len(by_time) < 2:
-        raise UnfitChangeError(
-            "CAL004",
-            f"frame {frame.frame_id} has a single sweep, so the vehicle's motion is unknown",
-            "use recordings with sweeps before and after, or leave out time offsets, rolling shutters and point times",
-        )
+    by_time = _require_motion(frame)
     first, second = _around([by_time[t] for t in sorted(by_time)], t_us)
     a_SE3_b = first.world_SE3_ego.inverse() @ second.world_SE3_ego
     step = np.eye(4)
@@ -95,6 +140,18 @@ def _known(frame: Frame) -> dict[int, Sweep]:
     """Sweeps by time. Neighbours are preferred: the time stamps of two sensors may differ by only microseconds."""
     by_time = {sweep.t_us: sweep for sweep in (frame.sweep, *frame.neighbours.values())}
     return by_time if len(by_time) > 1 else {sweep.t_us: sweep for sweep in frame.sweeps}
+
+
+def _require_motion(frame: Frame) -> dict[int, Sweep]:
+    """As `_known`; CAL004 if all sweeps of the frame have the same time."""
+    by_time = _known(frame)
+    if len(by_time) < 2:
+        raise UnfitChangeError(
+            "CAL004",
+            f"frame {frame.frame_id} has a single sweep, so the vehicle's motion is unknown",
+            "use recordings with sweeps before and after, or leave out time offsets, rolling shutters and point times",
+        )
+    return by_time
 
 
 def _around(sweeps: list[Sweep], t_us: float) -> tuple[Sweep, Sweep]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pointsam.base.errors import SchemaError
 from pointsam.base.runtime import Stopwatch
 from pointsam.base.seeding import generator
+from pointsam.geometry.motion import is_moved
 from pointsam.geometry.origins import origin_of_point_m, origins_m
 from pointsam.geometry.rings import ring_gaps_rad
 from pointsam.masks.requests import Embed, FromBoxes, FromPoints, Request
@@ -259,8 +260,8 @@ def refined_labels(
 def calibration_hash(frame: Frame) -> str:
     """16 hex digits of a digest of all poses and cameras of the frame.
 
-    If a camera has a rolling shutter or a sweep needs compensation, the digest includes what the ego motion is computed
-    from: the neighbouring sweeps and the times.
+    If a camera has a rolling shutter or points of a sweep are moved to its time stamp, the digest includes what the ego
+    motion is computed from: the neighbouring sweeps and the times.
     """
     digest = hashlib.sha256()
     poses = [frame.sweep.ego_SE3_lidar, frame.sweep.world_SE3_ego]
@@ -271,9 +272,11 @@ def calibration_hash(frame: Frame) -> str:
             digest.update(f"{view.t_us} ".encode() + view.shutter.as_bytes())
     for sweep in frame.sweeps[1:]:
         poses += [sweep.ego_SE3_lidar, sweep.world_SE3_ego]
-    if any(view.shutter for view in frame.cameras) or any(sweep.needs_compensation for sweep in frame.sweeps):
+    if any(view.shutter for view in frame.cameras) or any(is_moved(frame, sweep) for sweep in frame.sweeps):
         for sweep in (*frame.sweeps, *frame.neighbours.values()):
             digest.update(f"{sweep.t_us} {sweep.needs_compensation} ".encode())
+            if sweep.revolution is not None:
+                digest.update(sweep.revolution.as_bytes())
             poses.append(sweep.world_SE3_ego)
     for pose in poses:
         digest.update(pose.rotation.astype("<f8").tobytes() + pose.translation_m.astype("<f8").tobytes())

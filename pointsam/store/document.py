@@ -118,6 +118,8 @@ class StageEntry:
             not record them. They are not in the tables, which may be equal in spite of other versions.
         models: where the models are from that made the first files, by their part: JSON values of `ModelOrigin`; None
             if only their digests are known. They are not in the key: an equal model from elsewhere makes equal files.
+        sweep_motion: what became of the motion of the vehicle within sweeps (`pointsam.geometry.motion.SweepMotion`);
+            None if the data set has removed it, or in runs of older versions.
     """
 
     key: str
@@ -126,6 +128,7 @@ class StageEntry:
     data_root: str | None
     code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
     models: Mapping[str, object] | None = field(default=None, metadata=LEFT_OUT)
+    sweep_motion: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)

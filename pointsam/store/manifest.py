@@ -89,6 +89,7 @@ class Run:
         data_root: DataPath | None = None,
         code: Mapping[str, str] | None = None,
         models: Mapping[str, object] | None = None,
+        sweep_motion: str | None = None,
     ) -> Run:
         """Start a stage in `out`, or continue it.
 
@@ -103,6 +104,7 @@ class Run:
             data_root: path of the data, stored for readers; it is not part of the key, because data may move.
             code: digest of the code that makes the tables, and versions of the libraries that it uses.
             models: where the models are from, stored for readers as in `StageEntry`.
+            sweep_motion: what became of the motion within sweeps, likewise.
 
         Raises:
             StoreError: OUT001 if the folder holds this stage with another configuration, OUT002 or OUT003 if it cannot
@@ -114,7 +116,7 @@ class Run:
         keyed = {**json_object(document), "schema_version": layout.stage_version(stage), "plan": _summary(plan)}
         run = Run(Path(out), stage, digest([keyed, metadata]), plan.shards, code)
         root = None if data_root is None else str(data_root.resolve())
-        entry = StageEntry(run.key, json_object(keyed), json_object(metadata), root, code, models)
+        entry = StageEntry(run.key, json_object(keyed), json_object(metadata), root, code, models, sweep_motion)
         with store_errors(run.out, 0), claimed(run.out):
             return replace(run, other_code=run._register(entry, plan))
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pointsam.base.errors import SchemaError
 from pointsam.geometry.camera import Camera
+from pointsam.geometry.revolution import Revolution
 from pointsam.geometry.se3 import SE3
 from pointsam.types.validation import check_row, check_shapes
 
@@ -81,11 +82,13 @@ class Sweep:
         world_SE3_ego: pose of the vehicle at `t_us`.
         ring_gap_rad: angle between neighbouring rings as the data set states it, 0 where unknown. A source with the
             column "ring" shows it (`pointsam.geometry.rings`).
-        num_rings: number of rings of the stated sensor, 0 where unknown.
         sensor: name of the sensor.
         motion_compensated: whether ego motion is already compensated, so that all points are in the sensor's frame at
-            `t_us`. If not, and the source has "time_s", each point is in the sensor's frame at its own time, and
-            reading compensates it (`pointsam.datasets.points`). Without "time_s", this has no effect.
+            `t_us`. If not, and points have times, each point is in the sensor's frame at its own time, and reading
+            compensates it (`pointsam.datasets.points`). Without times, this has no effect.
+        num_rings: number of rings of the stated sensor, 0 where unknown.
+        revolution: the turn of the LiDAR, from which the times of points follow if the source has no "time_s"; None if
+            it is not known.
     """
 
     source: PointSource
@@ -96,11 +99,17 @@ class Sweep:
     sensor: str = "lidar"
     motion_compensated: bool = True
     num_rings: int = 0
+    revolution: Revolution | None = None
+
+    @property
+    def implies_times(self) -> bool:
+        """Whether times of points follow from the turn of the LiDAR, because the source does not give them."""
+        return self.revolution is not None and "time_s" not in self.source.columns
 
     @property
     def needs_compensation(self) -> bool:
-        """Whether its points must be moved to `t_us`."""
-        return not self.motion_compensated and "time_s" in self.source.columns
+        """Whether its points must be moved to `t_us`; `pointsam.geometry.motion.is_moved` tells whether they are."""
+        return not self.motion_compensated and (self.implies_times or "time_s" in self.source.columns)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from pointsam.base.errors import DatasetError, SchemaError, StoreError
 from pointsam.datasets import open_dataset
 from pointsam.datasets.folder.calibration import LidarEntry
 from pointsam.datasets.io import encoded_image, read_columns
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.projection import cam_SE3_lidar, key_SE3_sweep, project
 from pointsam.taxonomy import BACKGROUND
 
@@ -98,6 +99,37 @@ def test_times_motion_and_sweeps_between_are_those_of_the_source(source, tmp_pat
             np.testing.assert_array_equal(read_columns(same, POINTS), read_columns(before, POINTS))
             moved = [key_SE3_sweep(frame.sweep, s) for frame, s in ((one, before), (other, same))]
             np.testing.assert_allclose(moved[1].translation_m, moved[0].translation_m, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "moves"), [("raw", True), ("tracking", True), ("kitti", False)])
+def test_a_folder_has_the_times_of_points_by_which_motion_is_removed(tmp_path, kind, moves):
+    root = made(kind, tmp_path / "source")
+    for path in root.rglob("*.bin"):
+        np.asarray([(0, 10, 0, 0.1), (9, -3, 1, 0.2)], dtype="<f4").tofile(path)
+    first = open_dataset(root)
+    second, _ = written(root, tmp_path / "dest", "folder")
+    for theirs, ours in zip(first.frame_ids(), second.frame_ids(), strict=True):
+        one, other = first.frame(theirs), second.frame(ours)
+        assert not other.sweep.motion_compensated
+        assert ("time_s" in other.sweep.source.columns) == moves
+        points, found = (read_frame_points(frame) for frame in (one, other))
+        np.testing.assert_allclose(found.xyz_lidar_m, points.xyz_lidar_m, atol=1e-5)
+        assert (points.xyz_lidar_m[0, 0] == pytest.approx(-0.25, abs=1e-3)) == moves
+        if moves:
+            np.testing.assert_array_equal(found.time_s, points.time_s)
+
+
+@pytest.mark.parametrize(("kind", "loss"), [("raw", True), ("kitti", False)])
+def test_motion_that_stays_in_the_sweeps_is_a_loss(tmp_path, kind, loss):
+    root = made(kind, tmp_path / "source")
+    said = convert(Conversion(root, "kitti", accept_loss=True), tmp_path / "dest")
+    assert any("times of points are left out" in line for line in said.changing) == loss
+
+
+@pytest.mark.parametrize(("kind", "compensated"), [("nuscenes", True), ("raw", False)])
+def test_kitti_states_whether_motion_is_removed(tmp_path, kind, compensated):
+    data, _ = written(made(kind, tmp_path / "source"), tmp_path / "dest", "kitti")
+    assert {data.frame(frame_id).sweep.motion_compensated for frame_id in data.frame_ids()} == {compensated}
 
 
 @pytest.mark.parametrize("target", ["folder", "kitti", "nuscenes"])

@@ -6,6 +6,7 @@ import pytest
 from pointsam.base.errors import SchemaError
 from pointsam.datasets.io import XYZ, RawPoints
 from pointsam.geometry.camera import Camera
+from pointsam.geometry.revolution import Revolution
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame, FramePoints, RollingShutter, Sweep
 
@@ -29,6 +30,9 @@ def test_a_frame_has_a_sweep_and_its_first_is_the_reference():
 )
 def test_only_uncompensated_points_with_times_need_compensation(columns, compensated, needs):
     assert sweep(columns, motion_compensated=compensated).needs_compensation == needs
+    turn = sweep(columns, motion_compensated=compensated, revolution=Revolution(-0.05, 0.05))
+    assert turn.needs_compensation != compensated
+    assert turn.implies_times == ("time_s" not in columns)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from pointsam.base.remote import DataPath, read_bytes
 from pointsam.base.words import counted
 from pointsam.datasets.base import TableProblem
 from pointsam.datasets.io import image_size
-from pointsam.datasets.kitti.files import sweep_at
+from pointsam.datasets.kitti.files import REVOLUTION, sweep_at
 from pointsam.datasets.kitti.listing import Listing, frame_number
 from pointsam.datasets.kitti.oxts import read_packets
 from pointsam.datasets.kitti.raw_calibration import FILES, RawCalibration, read_raw_calibration
-from pointsam.datasets.kitti.stamps import NO_STAMP, read_stamps, stamp_of
+from pointsam.datasets.kitti.stamps import NO_STAMP, STAMPS, TURN, Stamps, stamp_of
 from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS, TEXTS
 from pointsam.datasets.kitti.tracklets import TrackletBox, read_tracklets
 from pointsam.geometry.se3 import SE3
@@ -29,7 +29,7 @@ from pointsam.types import CameraView, Sweep
 CAMERAS = ("image_02", "image_03")
 """The colour cameras. image_00 and image_01, which are grey, are not read."""
 TRACKLETS = "tracklet_labels.xml"
-_VELODYNE, _STAMPS = "velodyne_points", "timestamps.txt"
+_VELODYNE = "velodyne_points"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,17 +87,16 @@ class RawDrive:
     def sweep(self, stem: str) -> Sweep:
         """A sweep with its time and pose.
 
-        The LiDAR moved while it turned, and the release does not compensate for that. The points have no times, so
-        that reading does not compensate for it either.
+        The LiDAR moved while it turned, and the release does not compensate for that.
 
         Raises:
             DatasetError: DAT004 if the time stamps are missing, DAT011 on a malformed one, on a name that is no number,
                 or if no pose is near in time.
             CalibrationError: as `calibration`.
         """
-        t_us = self._t_us(_VELODYNE, stem)
-        path = self.sweeps.path(stem)
-        return sweep_at(path, self.columns, t_us, self._world_SE3_ego(t_us, stem), motion_compensated=False)
+        t_us, path = self._t_us(_VELODYNE, stem), self.sweeps.path(stem)
+        turn = self._stamps.turn(_VELODYNE, frame_number(path, stem), t_us) or REVOLUTION
+        return sweep_at(path, self.columns, t_us, self._world_SE3_ego(t_us, stem), turn)
 
     def views(self, stem: str, sweep: Sweep) -> tuple[CameraView, ...]:
         """The images of a frame, each with its own time and pose.
@@ -150,6 +149,7 @@ class RawDrive:
             if alone:
                 what = f"{counted(len(alone), 'image')} without a sweep, first {alone[0]}: no frames"
                 yield TableProblem("missing-files", str(images.folder), what)
+        yield from self._odd_turns()
         if self.has_poses:
             try:
                 _, unused = self._trajectory
@@ -163,17 +163,31 @@ class RawDrive:
         """What the frames depend on: names of sweeps, calibration, times, oxts. The folder is listed again."""
         names = " ".join(Listing(self.sweeps.folder, SWEEPS).stems).encode()
         files = [self.folder.parent / name for name in FILES]
-        files += [self.folder / name / _STAMPS for name in (_VELODYNE, *self.images, "oxts")]
+        files += [self.folder / name / STAMPS for name in (_VELODYNE, *self.images, "oxts")]
+        files += [path for name in TURN if (path := self.folder / _VELODYNE / name).is_file()]
         files += [self.packets.path(stem) for stem in self.packets.stems]
         return [names, *(read_bytes(path, "file") if path.is_file() else b"" for path in files)]
 
     def _t_us(self, sensor: str, stem: str) -> int:
         number = frame_number(self.sweeps.path(stem), stem)
-        return stamp_of(self.folder / sensor / _STAMPS, self._stamps[sensor], number)
+        return stamp_of(self.folder / sensor / STAMPS, self._stamps[f"{sensor}/{STAMPS}"], number)
+
+    def _odd_turns(self) -> Iterator[TableProblem]:
+        """Sweeps whose times of start and end are there and are not used."""
+        odd = []
+        for stem in self.sweeps.stems:
+            try:
+                number, t_us = frame_number(self.sweeps.path(stem), stem), self._t_us(_VELODYNE, stem)
+                odd += [] if self._stamps.turn(_VELODYNE, number, t_us) else [stem]
+            except DatasetError:  # reported where the frame is used
+                continue
+        if odd and any((self.folder / _VELODYNE / name).is_file() for name in TURN):
+            what = f"{counted(len(odd), 'sweep')} without a start and an end around their time, first {odd[0]}"
+            yield TableProblem("missing-files", str(self.sweeps.folder.parent), f"{what}: a turn of 0.1 s is assumed")
 
     @cached_property
-    def _stamps(self) -> _Stamps:
-        return _Stamps(self.folder)
+    def _stamps(self) -> Stamps:
+        return Stamps(self.folder)
 
     def _world_SE3_ego(self, t_us: int, stem: str) -> SE3:
         """The pose of the LiDAR at a time."""
@@ -197,7 +211,7 @@ class RawDrive:
         """The poses of the unit over time, and why packets are not among them."""
         numbers = {frame_number(self.packets.path(stem), stem): stem for stem in self.packets.stems}
         found = read_packets({number: self.packets.path(stem) for number, stem in numbers.items()})
-        path, stamps = self.folder / "oxts" / _STAMPS, self._stamps["oxts"]
+        path, stamps = self.folder / "oxts" / STAMPS, self._stamps[f"oxts/{STAMPS}"]
         times, poses, unused = list[int](), list[SE3](), list[str]()
         for number in numbers:
             pose = found[number]
@@ -235,14 +249,3 @@ class RawDrive:
         track = np.array([track for _, track in keys], dtype=np.int64)
         found = velocities(np.array(centers).reshape(-1, 3), track, np.array(times, dtype=np.int64))
         return dict(zip(keys, found, strict=True))
-
-
-class _Stamps(dict[str, NDArray[np.int64]]):
-    """Time stamps by sensor, each file read at first use."""
-
-    def __init__(self, folder: DataPath) -> None:
-        self._folder = folder
-
-    def __missing__(self, sensor: str) -> NDArray[np.int64]:
-        self[sensor] = read_stamps(self._folder / sensor / _STAMPS)
-        return self[sensor]

@@ -14,6 +14,7 @@ from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.io import ImageFile, image_size, point_source
 from pointsam.geometry.camera import Camera
+from pointsam.geometry.revolution import Revolution
 from pointsam.geometry.se3 import SE3
 from pointsam.types import CameraView, Sweep
 
@@ -25,6 +26,11 @@ _LEAST_NORMAL = 0.5
 
 RING_GAP_RAD = math.radians(26.8 / 63)
 """Of the HDL-64E, mean of its two blocks."""
+
+REVOLUTION = Revolution(-0.05, 0.05)
+"""Of the HDL-64E, which turns ten times a second and faces forward at the time stamp. Sweeps begin and end behind. The
+turn is clockwise seen from above: with these times, surfaces that face along the road are twice as well aligned in
+sweeps 0.5 s apart, and with those of the other way round half as well (docs/lidars.md)."""
 
 # The tracking release uses the second names, the odometry release the third; images of the latter are rectified.
 _RECTIFICATION = ("R0_rect", "R_rect")
@@ -148,7 +154,7 @@ def read_plane(path: DataPath) -> tuple[float, float, float, float]:
 
 
 def sweep_at(
-    path: DataPath, columns: tuple[str, ...], t_us: int, world_SE3_ego: SE3, motion_compensated: bool = True
+    path: DataPath, columns: tuple[str, ...], t_us: int, world_SE3_ego: SE3, revolution: Revolution | None = None
 ) -> Sweep:
     """A sweep of the LiDAR, whose frame is the ego frame.
 
@@ -157,10 +163,18 @@ def sweep_at(
         columns: names of all values of a point.
         t_us: its time.
         world_SE3_ego: pose of the LiDAR.
-        motion_compensated: as in `Sweep`.
+        revolution: the turn within which it was measured; None if its ego motion is compensated.
     """
-    source = point_source(path, columns)
-    return Sweep(source, t_us, SE3.identity(), world_SE3_ego, RING_GAP_RAD, LIDAR, motion_compensated)
+    return Sweep(
+        point_source(path, columns),
+        t_us,
+        SE3.identity(),
+        world_SE3_ego,
+        RING_GAP_RAD,
+        LIDAR,
+        motion_compensated=revolution is None,
+        revolution=revolution,
+    )
 
 
 def text_lines(path: DataPath, what: str) -> list[str]:

@@ -3,14 +3,18 @@
 Layout: training/ and testing/ with velodyne/, image_2/, calib/ and, in training/, label_2/; optionally
 ImageSets/<split>.txt, and planes/ with the road plane of each frame, as users of OpenPCDet share them. Ids of frames
 are their numbers in training/ ("000123"), and "testing_000123" in testing/.
-The ego frame is the LiDAR frame; frames have no time and no pose.
+The ego frame is the LiDAR frame; frames have no time and no pose. Their sweeps are cut from raw drives and are not
+compensated for ego motion. Without poses it stays in them. Data that `pointsam-label convert` wrote state it in
+frames.csv if it is removed from a sweep.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +23,15 @@ from numpy.typing import NDArray
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath, data_path, is_folder, read_bytes
 from pointsam.datasets.base import TableProblem
-from pointsam.datasets.kitti.files import COLUMNS, Calibration, read_calibration, read_plane, sweep_at
+from pointsam.datasets.kitti.files import (
+    COLUMNS,
+    REVOLUTION,
+    Calibration,
+    read_calibration,
+    read_plane,
+    sweep_at,
+    text_lines,
+)
 from pointsam.datasets.kitti.labels import LabelRow, read_labels
 from pointsam.datasets.kitti.listing import Listing, composed, require_names, split_names, unread_sweeps
 from pointsam.datasets.kitti.suffixes import IMAGES, SWEEPS, TEXTS
@@ -29,6 +41,9 @@ from pointsam.types import Boxes, Frame, Sweep
 
 FOLDERS = ("training", "testing")
 CAMERA = "image_2"
+FRAMES, NAME, COMPENSATED = "frames.csv", "name", ("compensated", "yes")
+"""The table of `pointsam-label convert`: its column of names of frames of training/, and the column and value of sweeps
+without ego motion. Other readers of KITTI do not know it."""
 
 _TESTING_PREFIX = "testing_"
 
@@ -108,8 +123,10 @@ class Kitti(LabelledByRows):
             DatasetError: DAT010 on an unknown id.
         """
         files, stem = self._place(frame_id)
-        sweep = sweep_at(files.sweeps.path(stem), self._columns, 0, SE3.identity())
-        return Frame(frame_id, self.scene(frame_id), (sweep,), neighbours={}, cameras=())
+        scene = self.scene(frame_id)
+        turn = None if scene == FOLDERS[0] and stem in self._compensated else REVOLUTION
+        sweep = sweep_at(files.sweeps.path(stem), self._columns, 0, SE3.identity(), turn)
+        return Frame(frame_id, scene, (sweep,), neighbours={}, cameras=())
 
     def scene(self, frame_id: str) -> str:
         """The folder, training or testing: KITTI does not state which frames belong to one drive."""
@@ -186,6 +203,14 @@ class Kitti(LabelledByRows):
                 calibration = read_bytes(files.calibrations.path(stem), "calibration file") if there else b""
                 digest.update(f"{folder}/{stem} {len(calibration)}\n".encode() + calibration)
         return digest.hexdigest()
+
+    @cached_property
+    def _compensated(self) -> frozenset[str]:
+        """Frames of training/ whose sweeps have no ego motion left, as frames.csv states."""
+        path = self.root / FRAMES
+        rows = csv.DictReader(text_lines(path, "table of frames")) if path.is_file() else ()
+        column, yes = COMPENSATED
+        return frozenset(row[NAME] for row in rows if row.get(column) == yes and row.get(NAME))
 
     def _files(self, folder: str) -> _Files:
         if folder not in self._listed:

@@ -8,9 +8,10 @@ Optionally ImageSets/<split>.txt lists drives or frames.
 
 Drives are scenes ("2011_09_26_drive_0001"), ids of frames are "2011_09_26_drive_0001_0000000004". Frames are the sweeps
 that are there: the release lacks some. The ego frame is the LiDAR frame. Sweep and images have a time stamp each, and
-the pose of oxts at that time, interpolated. Sweeps are not compensated for ego motion, and their points have no times,
-so that they are used as they are. Without oxts all poses are the identity, and frames have neither neighbours nor past
-sweeps nor velocities.
+the pose of oxts at that time, interpolated. Sweeps are not compensated for ego motion: times of points follow from
+their azimuth, timestamps_start.txt and timestamps_end.txt, and reading removes the motion. Boxes are moved with the
+points that they were drawn around. Without oxts all poses are the identity, and frames have neither neighbours nor past
+sweeps nor velocities, and the motion stays in the sweeps.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from pointsam.datasets.kitti.listing import Listing, composed, frame_parts, requ
 from pointsam.datasets.kitti.raw_calibration import FILES
 from pointsam.datasets.kitti.suffixes import TEXTS
 from pointsam.datasets.kitti.tracklets import TrackletBox
-from pointsam.datasets.kitti.truth import VISIBILITY, OfTypes, points_of
+from pointsam.datasets.kitti.truth import VISIBILITY, OfTypes, boxes_at_stamp, points_of
 from pointsam.types import Boxes, Frame, PointTruth, Sweep
 
 
@@ -137,13 +138,20 @@ class KittiRaw(OfTypes):
         return self._place(frame_id)[0].scene
 
     def boxes(self, frame_id: str) -> Boxes | None:
-        """Ground-truth boxes in the LiDAR frame from tracklets; types without a class are void.
+        """Ground-truth boxes in the LiDAR frame at the time of the sweep, from tracklets.
 
-        The token of a box is FRAME/TRACK, and TRACK the position of its tracklet in the file.
+        Types without a class are void. The token of a box is FRAME/TRACK, and TRACK the position of its tracklet in
+        the file.
 
         Raises:
-            DatasetError: DAT010 on an unknown id, DAT011 on tracklets that are cut off or malformed.
+            DatasetError: DAT010 on an unknown id, DAT011 on tracklets that are cut off or malformed; as `cloud`.
+            CalibrationError: as `cloud`.
         """
+        boxes = self._drawn(frame_id)
+        return None if boxes is None else boxes_at_stamp(boxes, self.cloud(frame_id))
+
+    def _drawn(self, frame_id: str) -> Boxes | None:
+        """The boxes as they were drawn around the points of the file."""
         found = self._tracklets(frame_id)
         if found is None:
             return None
@@ -204,7 +212,7 @@ class KittiRaw(OfTypes):
         Raises:
             DatasetError, CalibrationError: as `frame`, `boxes` and `pointsam.datasets.io.read_points`.
         """
-        boxes = self.boxes(frame_id)
+        boxes = self._drawn(frame_id)
         if boxes is None or source not in (None, "boxes"):
             return None
         return points_of(self.frame(frame_id), boxes, ())

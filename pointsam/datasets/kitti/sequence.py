@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pointsam.base.errors import CalibrationError, DatasetError
 from pointsam.base.remote import DataPath, read_bytes
 from pointsam.datasets.kitti import folders_in
-from pointsam.datasets.kitti.files import Calibration, read_calibration, sweep_at
+from pointsam.datasets.kitti.files import REVOLUTION, Calibration, read_calibration, sweep_at
 from pointsam.datasets.kitti.labels import LabelRow, SequenceLabels
 from pointsam.datasets.kitti.listing import Listing, frame_number, natural
 from pointsam.datasets.kitti.oxts import read_poses
@@ -96,7 +96,7 @@ class TrackingSequence:
         return read_calibration(self.calibrations.path(self.name), imu=self.has_poses)
 
     def sweep(self, stem: str) -> Sweep:
-        """A sweep with its time and pose.
+        """A sweep with its time and pose; its ego motion is not compensated, because it is cut from a raw drive.
 
         Raises:
             DatasetError: DAT011 on a malformed line of oxts, or a name that is no number.
@@ -109,7 +109,7 @@ class TrackingSequence:
             lidar_SE3_imu = self.calibration.lidar_SE3_imu
             assert lidar_SE3_imu is not None  # asked for
             world_SE3_ego = self._world_SE3_imu(number) @ lidar_SE3_imu.inverse()
-        return sweep_at(path, self.columns, number * PERIOD_US, world_SE3_ego)
+        return sweep_at(path, self.columns, number * PERIOD_US, world_SE3_ego, REVOLUTION)
 
     def rows(self, stem: str) -> tuple[LabelRow, ...] | None:
         """The rows of a frame in the label file; None without a file.

@@ -9,7 +9,11 @@ from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath
 from pointsam.base.words import counted
 from pointsam.datasets.kitti.files import text_lines
+from pointsam.geometry.revolution import Revolution
 
+STAMPS, TURN = "timestamps.txt", ("timestamps_start.txt", "timestamps_end.txt")
+"""Files of the folder of a sensor: its times, and those at which the turns of the LiDAR start and end."""
+_LONGEST_TURN_US = 200_000
 NO_STAMP = -1
 _NS_PER_US = 1000
 _FORM = "write local times with nanoseconds, one a line: 2011-09-26 13:02:25.594360375"
@@ -31,6 +35,42 @@ def read_stamps(path: DataPath) -> NDArray[np.int64]:
         if line:
             stamps[number] = _microseconds(path, number + 1, line)
     return stamps
+
+
+class Stamps(dict[str, NDArray[np.int64]]):
+    """Time stamps by path of the file below a drive ("oxts/timestamps.txt"), each read at first use."""
+
+    def __init__(self, folder: DataPath) -> None:
+        self._folder = folder
+
+    def __missing__(self, file: str) -> NDArray[np.int64]:
+        self[file] = read_stamps(self._folder / file)
+        return self[file]
+
+    def turn(self, sensor: str, number: int, t_us: int) -> Revolution | None:
+        """The turn of a sweep by its times of start and end.
+
+        Args:
+            sensor: folder of the LiDAR.
+            number: number of the frame.
+            t_us: time stamp of the sweep.
+
+        Returns:
+            None if a time is missing, if they are not around the time stamp, or if they are more than 0.2 s apart.
+
+        Raises:
+            DatasetError: DAT011 as `read_stamps`.
+        """
+        files = [f"{sensor}/{name}" for name in TURN]
+        if not all(file in self or (self._folder / file).is_file() for file in files):
+            return None
+        found = [self[file] for file in files]
+        if any(number >= len(stamps) or stamps[number] == NO_STAMP for stamps in found):
+            return None
+        first_us, last_us = (int(stamps[number]) - t_us for stamps in found)
+        if not (first_us <= 0 <= last_us and last_us - first_us <= _LONGEST_TURN_US):
+            return None
+        return Revolution(first_us * 1e-6, last_us * 1e-6)
 
 
 def stamp_of(path: DataPath, stamps: NDArray[np.int64], number: int) -> int:

@@ -6,8 +6,10 @@ image_2 and label_2. Optionally ImageSets/<split>.txt lists sequences or frames.
 
 Sequences are scenes: "0001", and "testing_0001" in testing/. Ids of frames are "0001_000004" and
 "testing_0001_000004". Frames are the sweeps that are there: the release lacks some. The ego frame is the LiDAR frame;
-image and sweep share time and pose. Poses come from oxts. Without it all poses are the identity, and frames have
-neither neighbours nor past sweeps nor velocities.
+image and sweep share time and pose. Poses come from oxts. Sweeps are cut from raw drives and are not compensated for
+ego motion: times of points follow from their azimuth, reading removes the motion, and boxes are moved with the points
+that they were drawn around. Without oxts all poses are the identity, frames have neither neighbours nor past sweeps nor
+velocities, and the motion stays in the sweeps.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from pointsam.datasets.kitti.labels import LabelRow
 from pointsam.datasets.kitti.listing import Listing, composed, frame_parts, require_names, split_names, unread_sweeps
 from pointsam.datasets.kitti.sequence import TrackingSequence
 from pointsam.datasets.kitti.suffixes import TEXTS
-from pointsam.datasets.kitti.truth import LabelledByRows, boxes_of
+from pointsam.datasets.kitti.truth import LabelledByRows, boxes_at_stamp, boxes_of
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Boxes, Frame, Sweep
 
@@ -128,15 +130,20 @@ class KittiTracking(LabelledByRows):
         return self._place(frame_id)[0].scene
 
     def boxes(self, frame_id: str) -> Boxes | None:
-        """Ground-truth boxes in the LiDAR frame; types without a class are void, DontCare has no box.
+        """Ground-truth boxes in the LiDAR frame at the time of the sweep; types without a class are void.
 
-        The token of a box is FRAME/TRACK, or FRAME/line-N of an object without a track.
+        DontCare has no box. The token of a box is FRAME/TRACK, or FRAME/line-N of an object without a track.
 
         Raises:
             DatasetError: DAT010 on an unknown id, DAT004 on a missing calibration, DAT011 naming file and line of a
                 malformed label.
             CalibrationError: CAL001, CAL003, naming file and key.
         """
+        drawn = self.drawn_boxes(frame_id)
+        return None if drawn is None else boxes_at_stamp(drawn, self.cloud(frame_id))
+
+    def drawn_boxes(self, frame_id: str) -> Boxes | None:
+        """As `LabelledByRows.drawn_boxes`."""
         rows = self.label_rows(frame_id)
         if rows is None:
             return None

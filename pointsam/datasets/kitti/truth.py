@@ -6,6 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -15,7 +16,9 @@ from pointsam.base.errors import DatasetError
 from pointsam.datasets.io import read_points
 from pointsam.datasets.kitti.files import Calibration
 from pointsam.datasets.kitti.labels import KINDS, LabelRow, unknown_kinds
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import truth_from_boxes
+from pointsam.geometry.motion import at_stamp, is_moved
 from pointsam.geometry.projection import Projection, project
 from pointsam.taxonomy import BACKGROUND, KITTI, ClassSpec, LabelMapping, Taxonomy
 from pointsam.types import NO_INSTANCE, Boxes, Frame, PointLabels, PointTruth
@@ -63,6 +66,10 @@ class LabelledByRows(OfTypes, ABC):
     def boxes(self, frame_id: str) -> Boxes | None:
         """As `Dataset.boxes`."""
 
+    def drawn_boxes(self, frame_id: str) -> Boxes | None:
+        """The boxes as they were drawn around the points of the file, whose ego motion may not be compensated."""
+        return self.boxes(frame_id)
+
     @abstractmethod
     def label_rows(self, frame_id: str) -> tuple[LabelRow, ...] | None:
         """As `HasKittiLabels.label_rows`."""
@@ -103,7 +110,7 @@ class LabelledByRows(OfTypes, ABC):
             DatasetError: as `frame`, `boxes` and `pointsam.datasets.io.read_points`.
             CalibrationError: as `frame`.
         """
-        rows, boxes = self.label_rows(frame_id), self.boxes(frame_id)
+        rows, boxes = self.label_rows(frame_id), self.drawn_boxes(frame_id)
         if rows is None or boxes is None or source not in (None, "boxes"):
             return None
         return points_of(self.frame(frame_id), boxes, rows)
@@ -139,6 +146,27 @@ def boxes_of(
     )
 
 
+def boxes_at_stamp(drawn: Boxes, frame: Frame) -> Boxes:
+    """Boxes at the time of the sweep, moved as its points are.
+
+    Each was drawn around points that the beam measured as it passed: at the time of its centre.
+
+    Args:
+        drawn: boxes in the LiDAR frame at their own times. The LiDAR frame is the ego frame.
+        frame: their frame.
+
+    Raises:
+        CalibrationError: as `pointsam.geometry.motion.at_stamp`.
+    """
+    turn = frame.sweep.revolution
+    if turn is None or not is_moved(frame, frame.sweep):
+        return drawn
+    time_s = turn.time_s(drawn.center_m[:, 0], drawn.center_m[:, 1])
+    center_m, *tips = (at_stamp(frame, frame.sweep, drawn.center_m + axis, time_s) for axis in (0.0, *np.eye(3)))
+    turned = np.stack([tip - center_m for tip in tips], axis=2)
+    return replace(drawn, center_m=center_m, rotation=turned @ drawn.rotation)
+
+
 def visibility_of(rows: Sequence[LabelRow]) -> NDArray[np.int8]:
     """(M,) index in VISIBILITY of the boxes among the rows, -1 where it is unknown."""
     return np.array([2 - row.occluded for row in rows if not row.is_region], dtype=np.int8)
@@ -152,15 +180,16 @@ def points_of(frame: Frame, boxes: Boxes, rows: Sequence[LabelRow]) -> PointTrut
 
     Args:
         frame: the frame, with one camera.
-        boxes: its boxes.
+        boxes: its boxes as they were drawn, around the points of the file.
         rows: its rows, regions among them.
 
     Raises:
         DatasetError: as `pointsam.datasets.io.read_points`.
     """
-    xyz = read_points(frame.sweep)
+    xyz = read_frame_points(frame).xyz_lidar_m
     seen = project(xyz, frame, frame.cameras[0])
-    truth = truth_from_boxes(xyz, boxes, VOID_RING_M)
+    as_drawn = read_points(frame.sweep) if is_moved(frame, frame.sweep) else xyz
+    truth = truth_from_boxes(as_drawn, boxes, VOID_RING_M)
     labelled = seen.valid & (truth.labels.class_id != BACKGROUND)
     labels = PointLabels(
         np.where(labelled, truth.labels.instance_id, np.int32(NO_INSTANCE)),

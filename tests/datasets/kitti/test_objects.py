@@ -6,7 +6,9 @@ import pytest
 from pointsam.base.errors import CalibrationError, DatasetError, MissingFolderError
 from pointsam.datasets.io import read_image, read_points
 from pointsam.datasets.kitti.objects import Kitti
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import count_points
+from pointsam.geometry.motion import motion_within
 from pointsam.geometry.projection import cam_SE3_lidar, project
 from pointsam.taxonomy import BACKGROUND, KITTI
 from pointsam.types import NO_INSTANCE
@@ -318,3 +320,23 @@ def test_a_split_names_no_file_outside_the_root(tiny_kitti, tmp_path, outside):
     with pytest.raises(DatasetError) as raised:
         data.frame(line)
     assert raised.value.code == "DAT010"
+
+
+def test_motion_stays_in_sweeps_of_single_frames(tiny_kitti):
+    frame = Kitti(tiny_kitti.root).frame("000000")
+    assert motion_within(frame) == "kept: no poses"
+    assert read_frame_points(frame).xyz_lidar_m.tobytes() == read_points(frame.sweep).tobytes()
+
+
+def test_a_written_table_states_which_sweeps_have_no_motion_left(tiny_kitti):
+    (tiny_kitti.root / "frames.csv").write_text("name,frame,compensated\n000000,a,yes\n000001,b,no\n")
+    data = Kitti(tiny_kitti.root)
+    stated = {frame_id: data.frame(frame_id).sweep for frame_id in ("000000", "000001", "testing_000000")}
+    assert [sweep.motion_compensated for sweep in stated.values()] == [True, False, False]
+    assert [sweep.revolution is None for sweep in stated.values()] == [True, False, False]
+
+
+@pytest.mark.parametrize("text", ["", "name\n000000\n", "a,compensated\n000000,yes\n", "name,compensated\n000000\n"])
+def test_other_tables_of_that_name_state_nothing(tiny_kitti, text):
+    (tiny_kitti.root / "frames.csv").write_text(text)
+    assert not Kitti(tiny_kitti.root).frame("000000").sweep.motion_compensated

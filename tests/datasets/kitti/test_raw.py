@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.raw_root import CAM_TO_CAM, DATE, make_raw, pose, stamp, stamps, tracklet, tracklets
-from helpers.tracking_root import make_tracking
+from helpers.tracking_root import AHEAD, FAR, make_tracking
 from PIL import Image
 
 from pointsam.base.errors import BrokenRuleError, CalibrationError, DatasetError, MissingFolderError
@@ -16,7 +16,9 @@ from pointsam.datasets.io import read_columns, read_points
 from pointsam.datasets.kitti.labels import HasKittiLabels
 from pointsam.datasets.kitti.raw import KittiRaw
 from pointsam.datasets.kitti.tracking import KittiTracking
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import count_points
+from pointsam.geometry.motion import motion_within
 from pointsam.geometry.projection import cam_SE3_lidar
 from pointsam.taxonomy import BACKGROUND, KITTI
 
@@ -104,11 +106,61 @@ def test_both_colour_cameras_are_read_and_only_those_that_are_there(raw, tmp_pat
     assert [view.name for view in KittiRaw(one.root).frame(FRAMES[0]).cameras] == ["image_02"]
 
 
-def test_sweeps_are_not_compensated_and_points_have_no_times(raw):
-    sweep = KittiRaw(raw.root).frame(FRAMES[0]).sweep
-    assert not sweep.motion_compensated
-    assert not sweep.needs_compensation
-    np.testing.assert_array_equal(read_points(sweep), [[10, 0, 0], [20, 0, 0]])
+LEFT, BEHIND, RIGHT = (0.0, 10.0, 0.0, 0.1), (-10.0, -1e-6, 0.0, 0.1), (0.0, -10.0, 0.0, 0.1)
+
+
+def around(raw, *rows):
+    """The middle sweep holds other points, and the drive is that of `make_raw`: 1 m in 100 ms, straight ahead."""
+    np.asarray(rows, dtype="<f4").tofile(raw.path("velodyne_points", "data", "0000000001.bin"))
+    return KittiRaw(raw.root)
+
+
+def test_motion_is_removed_by_the_turn_of_the_lidar(raw):
+    """Clockwise: what is on the left was measured 25 ms before the stamp, what is on the right 25 ms after it."""
+    frame = around(raw, AHEAD, LEFT, BEHIND, RIGHT).frame(FRAMES[1])
+    assert not frame.sweep.motion_compensated
+    assert motion_within(frame) == "removed"
+    points = read_frame_points(frame)
+    np.testing.assert_allclose(points.time_s, [0, -0.025, 0.05, 0.025], atol=1e-6)
+    np.testing.assert_allclose(
+        points.xyz_lidar_m, [[10, 0, 0], [-0.25, 10, 0], [-9.5, 0, 0], [0.25, -10, 0]], atol=1e-5
+    )
+    np.testing.assert_array_equal(read_points(frame.sweep)[1], LEFT[:3])
+
+
+def test_start_and_end_of_each_sweep_give_its_times(raw):
+    data = around(raw, LEFT, BEHIND)
+    before = data.fingerprint()
+    for name, times in (("start", [-0.04, 0.06, 0.16]), ("end", [0.056, 0.156, 0.256])):
+        raw.path("velodyne_points", f"timestamps_{name}.txt").write_text(stamps(times))
+    data = KittiRaw(raw.root)
+    assert data.fingerprint() != before
+    np.testing.assert_allclose(read_frame_points(data.frame(FRAMES[1])).time_s, [-0.016, 0.056], atol=1e-6)
+    assert not any("timestamps" in found.what or "turn" in found.what for found in data.table_problems())
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [([-0.05, None, 0.15], [0.05, 0.15, 0.25]), ([0, 0.11, 0], [1, 0.15, 1]), ([0, -0.1, 0], [0, 0.15, 0]), ([0], [1])],
+)
+def test_times_of_a_turn_that_cannot_be_are_named_and_not_used(raw, start, end):
+    around(raw, LEFT)
+    for name, times in (("start", start), ("end", end)):
+        raw.path("velodyne_points", f"timestamps_{name}.txt").write_text(stamps(times))
+    data = KittiRaw(raw.root)
+    np.testing.assert_allclose(read_frame_points(data.frame(FRAMES[1])).time_s, [-0.025], atol=1e-6)
+    assert any("a turn of 0.1 s is assumed" in found.what for found in data.table_problems())
+
+
+def test_boxes_are_moved_with_the_points_that_they_were_drawn_around(raw):
+    around(raw, (8.0, 3.0, -1.0, 0.1), (8.5, 3.5, -1.0, 0.1), FAR)
+    raw.path("tracklet_labels.xml").write_text(tracklets(tracklet([pose(x=8.0, y=3.0) for _ in range(3)])))
+    data = KittiRaw(raw.root)
+    (box,) = data.boxes(FRAMES[1]).center_m
+    np.testing.assert_allclose(box[:2], [8 - 10 * 0.1 * np.arctan2(3, 8) / (2 * np.pi), 3], atol=1e-5)
+    points = read_frame_points(data.frame(FRAMES[1])).xyz_lidar_m
+    assert count_points(points, data.boxes(FRAMES[1])).tolist() == [2]
+    assert (data.point_truth(FRAMES[1]).labels.instance_id >= 0).tolist() == [True, True, False]
 
 
 def test_each_sensor_has_its_own_time_and_the_pose_at_that_time(late):
@@ -132,6 +184,8 @@ def test_without_oxts_nothing_pretends_to_know_the_motion(tmp_path):
     data = KittiRaw(raw.root)
     frame = data.frame(FRAMES[1])
     assert dict(frame.neighbours) == {}
+    assert motion_within(frame) == "kept: no poses"
+    assert read_frame_points(frame).xyz_lidar_m.tobytes() == read_points(frame.sweep).tobytes()
     assert data.past_sweeps(FRAMES[2], 2) == []
     assert data.velocities_mps(FRAMES[1]) is None
     assert data.frame(FRAMES[2]).sweep.t_us - frame.sweep.t_us == 100_000
@@ -249,7 +303,8 @@ def test_images_of_another_size_than_the_calibration_states_are_DAT005(raw):
         KittiRaw(raw.root).frame(FRAMES[0])
 
 
-def test_tracklets_are_boxes_that_stand_on_their_origin(raw):
+def test_tracklets_are_boxes_that_stand_on_their_origin(tmp_path):
+    raw = make_raw(tmp_path / "raw", oxts=False)
     raw.path("tracklet_labels.xml").write_text(
         tracklets(
             tracklet([pose(10, 2, -1.7, rz=0.3, occlusion=1), pose(11, 2, -1.7)], first=1),
@@ -368,6 +423,7 @@ def test_a_written_root_has_the_frames_of_tracking(written):
     for theirs, ours in zip(tracking.frame_ids(), raw.frame_ids(), strict=True):
         one, other = tracking.frame(theirs), raw.frame(ours)
         np.testing.assert_array_equal(read_points(one.sweep), read_points(other.sweep))
+        np.testing.assert_allclose(*(read_frame_points(each).xyz_lidar_m for each in (one, other)), atol=1e-6)
         np.testing.assert_array_equal(one.cameras[0].camera.K, other.cameras[0].camera.K)
         for exact, near in zip(_matrices(one), _matrices(other), strict=True):
             np.testing.assert_allclose(near, exact, atol=1e-12)

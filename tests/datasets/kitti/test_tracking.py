@@ -15,7 +15,9 @@ from pointsam.datasets.io import read_points
 from pointsam.datasets.kitti.labels import HasKittiLabels, read_labels
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.datasets.kitti.tracking import KittiTracking
+from pointsam.datasets.points import read_frame_points
 from pointsam.geometry.boxes import count_points
+from pointsam.geometry.motion import motion_within
 from pointsam.geometry.projection import key_SE3_sweep
 from pointsam.taxonomy import BACKGROUND, KITTI
 from pointsam.types import NO_INSTANCE
@@ -104,8 +106,44 @@ def test_without_oxts_nothing_pretends_to_know_the_motion(bare):
     frame = data.frame("0001_000001")
     assert dict(frame.neighbours) == {}
     assert frame.sweep.t_us == 100_000
+    assert motion_within(frame) == "kept: no poses"
+    assert read_frame_points(frame).xyz_lidar_m.tobytes() == read_points(frame.sweep).tobytes()
     assert data.past_sweeps("0001_000002", 3) == []
     assert data.velocities_mps("0001_000001") is None
+
+
+def test_motion_within_a_sweep_is_removed(release):
+    """The vehicle drives 10 m/s straight ahead; the beam passes the left side 25 ms before the front."""
+    np.asarray([(0, 10, 0, 0.1), (0, -10, 0, 0.1)], dtype="<f4").tofile(release.path("velodyne", "0000", 1))
+    data = KittiTracking(release.root)
+    frame = data.frame("0000_000001")
+    assert motion_within(frame) == "removed"
+    np.testing.assert_allclose(read_frame_points(frame).xyz_lidar_m, [[-0.25, 10, 0], [0.25, -10, 0]], atol=1e-5)
+
+
+def test_the_real_sweeps_are_not_compensated(kitti_tracking_root):
+    """Where the range jumps, the azimuth goes on in the steps of the scanner.
+
+    If motion were removed, points at the sides would have moved against each other by degrees: the vehicle drives
+    11 m/s.
+    """
+    data = KittiTracking(kitti_tracking_root)
+
+    def steps_deg(xyz):
+        azimuth, range_m = np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])), np.hypot(xyz[:, 0], xyz[:, 1])
+        near = np.minimum(range_m[:-1], range_m[1:]) < 15
+        side = (np.abs(azimuth[:-1]) > 40) & (np.abs(azimuth[:-1]) < 140)
+        step = np.diff(azimuth)
+        return step[(np.abs(np.diff(range_m)) > 5) & near & side & (np.abs(step) < 4)]
+
+    for frame_id in ("0001_000005", "0001_000009"):
+        sweep = data.frame(frame_id).sweep
+        assert not sweep.motion_compensated
+        xyz = read_points(sweep).astype(np.float64)
+        assert len(steps_deg(xyz)) > 100
+        assert np.quantile(np.abs(steps_deg(xyz)), 0.95) < 0.6
+        removed = xyz + np.outer(sweep.revolution.time_s(xyz[:, 0], xyz[:, 1]), [11.0, 0, 0])
+        assert np.quantile(np.abs(steps_deg(removed)), 0.5) > 0.6
 
 
 def test_oxts_without_the_mounting_of_its_unit_is_CAL003(release):
