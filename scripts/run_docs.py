@@ -69,10 +69,12 @@ SMALLER = {
 """Options that are appended to a command, so that it is done in seconds."""
 
 ONE_FRAME = (
+    "docs/growth.md",
     "docs/oracle.md",
     "docs/own_data.md",
     "docs/precomputed_masks.md",
     "docs/probability.md",
+    "docs/robustness.md",
     "docs/synthetic.md",
 )
 """Pages for which it is enough that `run` labels one frame."""
