@@ -135,7 +135,7 @@ class MappedDataset:
         self._note(frame_id, class_id[first])
         mapped = self._class_id[class_id]
         labels = PointLabels(np.where(mapped == BACKGROUND, np.int32(NO_INSTANCE), of), mapped)
-        return PointTruth(labels, truth.void | self._void[class_id], truth.source)
+        return replace(truth, labels=labels, void=truth.void | self._void[class_id])
 
     def image_truth(self, view: CameraView) -> ImageTruth | None:
         """As `truth2d.image_truth`, with the classes of the run; BACKGROUND marks void objects.

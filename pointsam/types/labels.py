@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,14 +93,18 @@ class PointTruth:
         labels: (N) ground-truth objects.
         void: (N,) bool, points that are not evaluated.
         source: source of the ground truth: "panoptic", "lidarseg" (with boxes), "semantickitti" or "boxes".
+        names: name of the object of each instance_id, the same in all frames of a scene; None if the source names none.
     """
 
     labels: PointLabels
     void: NDArray[np.bool_]
     source: str
+    names: Mapping[int, str] | None = None
 
     def __post_init__(self) -> None:
         check_shapes(self, void=(self.void, (len(self.labels),)))
+        if self.names is not None:
+            object.__setattr__(self, "names", MappingProxyType(dict(self.names)))
 
     def of_points(self, present: NDArray[np.bool_]) -> PointTruth:
         """The ground truth with rows without a position as void.

@@ -148,7 +148,8 @@ class SemanticKitti:
         """Ground truth from labels/*.label, the only source; None if there is no file.
 
         Void are unlabelled points, labels that are not known, things without an instance, cycles without a rider, and
-        points that camera 2 does not see, because images cannot label them.
+        points that camera 2 does not see, because images cannot label them. An instance has the same number in all
+        frames of its sequence.
 
         Raises:
             DatasetError: DAT004 if the file cannot be read, DAT011 if the number of labels is not that of points, or
@@ -189,7 +190,8 @@ class SemanticKitti:
             np.where(ours, instance.astype(np.int32), np.int32(NO_INSTANCE)),
             np.where(ours, class_id, np.uint8(BACKGROUND)),
         )
-        return PointTruth(labels, void, "semantickitti")
+        names = {k: str(k) for k in np.unique(labels.instance_id[ours]).tolist()}
+        return PointTruth(labels, void, "semantickitti", names)
 
     def fingerprint(self) -> str:
         """Hex digest over the names of all LiDAR files and the contents of calibration, poses and times."""

@@ -6,6 +6,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,7 +159,8 @@ def panoptic_truth(
     """Ground truth from panoptic labels.
 
     Things of the ten classes are instances. Void are all other categories that are not `STUFF`, and points of a thing
-    with instance 0: they are in no box or in several. The devkit counts the latter as one more object.
+    with instance 0: they are in no box or in several. The devkit counts the latter as one more object. The label names
+    an object: the packs give it the same one in all frames of a scene.
 
     Args:
         labels: (N,) category index * 1000 + instance, or UNLABELLED.
@@ -171,8 +173,10 @@ def panoptic_truth(
     class_id, stuff = _semantics(labels // _INSTANCES_PER_CATEGORY, category_names, classes)
     thing = (class_id != BACKGROUND) & (labels % _INSTANCES_PER_CATEGORY > 0)
     instance_id = np.full(len(labels), NO_INSTANCE, dtype=np.int32)
-    instance_id[thing] = np.unique(labels[thing], return_inverse=True)[1].reshape(-1)
-    return _truth(instance_id, class_id, ~thing & ~stuff, "panoptic")
+    objects, of_point = np.unique(labels[thing], return_inverse=True)
+    instance_id[thing] = of_point.reshape(-1)
+    names = {k: str(label) for k, label in enumerate(objects.tolist())}
+    return replace(_truth(instance_id, class_id, ~thing & ~stuff, "panoptic"), names=names)
 
 
 def lidarseg_truth(

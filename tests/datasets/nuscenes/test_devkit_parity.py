@@ -141,6 +141,12 @@ def test_truth_from_lidarseg_is_what_the_devkit_makes_of_it(tmp_path):
         labelled = first.labels.instance_id >= 0
         pairs = {*zip(first.labels.instance_id[labelled], second.labels.instance_id[labelled], strict=True)}
         assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) > 5
+    links = set()  # a panoptic label stands for one annotated object in all frames of its scene
+    for frame, first, second in zip(ours.frame_ids(), made, packed, strict=True):
+        tracks, labelled = ours.tracks(frame), first.labels.instance_id >= 0
+        rows = zip(first.labels.instance_id[labelled], second.labels.instance_id[labelled], strict=True)
+        links |= {(ours.scene(frame), tracks[box], second.names[label]) for box, label in rows}
+    assert len(links) == len({link[:2] for link in links}) == len({link[::2] for link in links}) > 5
 
 
 def test_panoptic_classes_and_void_are_the_challenges(tmp_path):
