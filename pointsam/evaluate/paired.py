@@ -14,7 +14,7 @@ Specification
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -119,22 +119,29 @@ def compare(counts: _Floats, unit: NDArray[np.int64]) -> Compared:
         counts: (N,V,13,C) counts of each frame and variant, from `frame_counts`.
         unit: (N,) unit of each frame, from `units_of`.
     """
-    units = int(unit.max(initial=-1)) + 1
-    by_unit = np.zeros((units, *counts.shape[1:]))
+    by_unit = np.zeros((int(unit.max(initial=-1)) + 1, *counts.shape[1:]))
     np.add.at(by_unit, unit, counts)
-    whole = by_unit.sum(axis=0)
-    value = _figures(whole)
-    if units:
-        draws = _figures(np.tensordot(times_drawn(units, DRAWS, "paired"), by_unit, axes=1))
-        contribute = np.isfinite(_figures(by_unit)).any(axis=1).sum(axis=0)
+    return Compared(by_unit.sum(axis=0)[:, :3].sum(axis=2).astype(np.int64), *over_units(by_unit, _figures))
+
+
+def over_units(by_unit: _Floats, figures: Callable[[_Floats], _Floats]) -> tuple[_Floats, _Floats]:
+    """Figures of V variants and their differences to the first, with bands, as in `Compared`.
+
+    Args:
+        by_unit: (U,V,...) what is counted of each unit and variant; counts of units may be added.
+        figures: (...,F) figures of (...) counts, of any leading dimensions.
+
+    Returns:
+        figure, difference: (V,F,3) each.
+    """
+    value = figures(by_unit.sum(axis=0))
+    if len(by_unit):
+        draws = figures(np.tensordot(times_drawn(len(by_unit), DRAWS, "paired"), by_unit, axes=1))
+        contribute = np.isfinite(figures(by_unit)).any(axis=1).sum(axis=0)
         draws[..., contribute < 2] = np.nan  # all draws are equal: a band of width 0
     else:
         draws = np.full((1, *value.shape), np.nan)
-    return Compared(
-        whole[:, :3].sum(axis=2).astype(np.int64),
-        _banded(value, draws),
-        _banded(value - value[:1], draws - draws[:, :1]),
-    )
+    return _banded(value, draws), _banded(value - value[:1], draws - draws[:, :1])
 
 
 def _figures(counts: _Floats) -> _Floats:
