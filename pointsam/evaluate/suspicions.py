@@ -1,0 +1,176 @@
+"""Where labels are probably wrong, most likely first, with the reasons: the order in which a person should look.
+
+Specification
+    Cluster   its score is 1 - product of (1 - weight) over its reasons: an estimate of the chance that it is wrong. The
+              weight of its probability p is 1 - p, that of a clue (`pointsam.evaluate.clues`) is stated in `Weights`;
+              for left points it is multiplied by their share, up to half.
+    Missing   a frame in which a track has no cluster, although it has one before and after: a missed object, with the
+              weight `missing`.
+    Frame     a quarantined frame has the score 1. The score of another frame is the sum of the scores in it: about the
+              number of errors that it holds.
+    Order     by falling score; equal ones by frame, in the order given, then by cluster.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pointsam.base.words import counted
+from pointsam.evaluate.clues import CLUES, Clues, clues_of, typical_size_m
+from pointsam.evaluate.tracked_frames import TrackedFrame
+from pointsam.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Chance of an error that each reason alone suggests; estimates, not measured.
+
+    Args:
+        flicker, odd_size, class_change, cameras_disagree, size_jump, left_points, track_break: of the clues.
+        missing: of a frame that a track passes over.
+    """
+
+    flicker: float = 0.5
+    odd_size: float = 0.5
+    class_change: float = 0.4
+    cameras_disagree: float = 0.3
+    size_jump: float = 0.3
+    left_points: float = 0.6
+    track_break: float = 0.2
+    missing: float = 0.6
+
+    def of(self, clue: str) -> float:
+        """The weight of a clue by its name in `CLUES`."""
+        weight: float = getattr(self, "track_break" if clue == "break" else clue.replace(" ", "_"))
+        return weight
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Something to look at.
+
+    Args:
+        scene, frame_id: where it is.
+        cluster_id: the cluster, -1 for a missed object or a whole frame.
+        track_id: its track, negative for none.
+        class_name: class of the cluster, or of the track's cluster before a missed object; empty for a frame.
+        score: see the specification.
+        reasons: text of each reason, the weightiest first.
+    """
+
+    scene: str
+    frame_id: str
+    cluster_id: int
+    track_id: int
+    class_name: str
+    score: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FrameSuspicion:
+    """A frame to look at.
+
+    Args:
+        scene, frame_id: the frame.
+        score: see the specification.
+        suspicions: what it holds, most likely first.
+    """
+
+    scene: str
+    frame_id: str
+    score: float
+    suspicions: tuple[Suspicion, ...]
+
+
+def suspicions(
+    frames: Sequence[TrackedFrame], taxonomy: Taxonomy, weights: Weights | None = None
+) -> tuple[Suspicion, ...]:
+    """What to look at in one scene, most likely errors first. Those of several scenes are merged by `ranked`.
+
+    Args:
+        frames: its frames in the order of time, quarantined ones too.
+        taxonomy: classes of the labels.
+        weights: weights of the reasons.
+    """
+    weights = weights or Weights()
+    clues = clues_of(frames, taxonomy)
+    found = [
+        Suspicion(frame.scene, frame.frame_id, -1, -1, "", 1.0, ("the frame is quarantined: it has no labels",))
+        for frame in frames
+        if not frame.ok
+    ]
+    for k, cluster in enumerate(clues.clusters):
+        reasons = sorted(_reasons(clues, k, taxonomy, weights), key=lambda reason: -reason[0])
+        if reasons:
+            frame, name = frames[clues.frame[k]], taxonomy.names[cluster.class_id]
+            score = 1 - math.prod(1 - weight for weight, _ in reasons)
+            text = tuple(text for _, text in reasons)
+            found.append(
+                Suspicion(frame.scene, frame.frame_id, cluster.cluster_id, cluster.track_id, name, score, text)
+            )
+    for f, k in clues.gaps.tolist():
+        frame, cluster = frames[f], clues.clusters[k]
+        text = (f"its track is in frames before and after, and not here: last in {frames[clues.frame[k]].frame_id}",)
+        name = taxonomy.names[cluster.class_id]
+        found.append(Suspicion(frame.scene, frame.frame_id, -1, cluster.track_id, name, weights.missing, text))
+    place = {frame.frame_id: f for f, frame in enumerate(frames)}
+    return tuple(sorted(found, key=lambda one: (-one.score, place[one.frame_id], one.cluster_id, one.track_id)))
+
+
+def ranked(scenes: Sequence[Sequence[Suspicion]]) -> tuple[Suspicion, ...]:
+    """Those of all scenes, by falling score; equal ones in the order given."""
+    return tuple(sorted((one for scene in scenes for one in scene), key=lambda one: -one.score))
+
+
+def by_frame(found: Sequence[Suspicion]) -> tuple[FrameSuspicion, ...]:
+    """The frames of some suspicions, by falling score; equal ones in the order of their first suspicion.
+
+    Args:
+        found: suspicions in their order.
+    """
+    held: dict[tuple[str, str], list[Suspicion]] = {}
+    for one in found:
+        held.setdefault((one.scene, one.frame_id), []).append(one)
+    frames = [FrameSuspicion(*key, sum(one.score for one in some), tuple(some)) for key, some in held.items()]
+    return tuple(sorted(frames, key=lambda frame: -frame.score))
+
+
+def _reasons(clues: Clues, k: int, taxonomy: Taxonomy, weights: Weights) -> Iterator[tuple[float, str]]:
+    """Weight and text of each reason of a cluster."""
+    cluster = clues.clusters[k]
+    if not math.isnan(cluster.probability) and cluster.probability < 1:
+        yield 1 - cluster.probability, f"probability {cluster.probability:.2f}"
+    for name, asked, found in zip(CLUES, clues.asked[k].tolist(), clues.found[k].tolist(), strict=True):
+        if found:
+            share = min(2 * found / asked, 1.0) if name == "left points" else 1.0
+            yield weights.of(name) * share, _text(name, clues, k, taxonomy)
+
+
+def _text(clue: str, clues: Clues, k: int, taxonomy: Taxonomy) -> str:
+    cluster = clues.clusters[k]
+    before = clues.clusters[clues.before[k]] if clues.before[k] >= 0 else cluster
+    name = taxonomy.names[cluster.class_id]
+    if clue == "break":
+        return "its track breaks after this frame"
+    if clue == "class change":
+        return f"{name} here, {taxonomy.names[before.class_id]} in the frame of its track before"
+    if clue == "size jump":
+        sizes = [_size(one.length_m, one.height_m) for one in (before, cluster)]
+        return f"{sizes[0]} in the frame before, {sizes[1]} here"
+    if clue == "left points":
+        left = clues.found[k, CLUES.index(clue)]
+        return f"{counted(int(left), 'point')} of {cluster.num_points} outside of the usual extent of its track"
+    if clue == "cameras disagree":
+        share = f"{cluster.class_share:.0%} of its masked points"
+        return f"masks of {cluster.num_cameras} cameras disagree: {share} have one of {name}"
+    if clue == "odd size":
+        usual = _size(*typical_size_m(taxonomy, cluster.class_id))
+        return f"{_size(cluster.length_m, cluster.height_m)}; a {name} is {usual}"
+    return "seen in this frame only, between frames without it"
+
+
+def _size(length_m: float, height_m: float) -> str:
+    return f"{length_m:.1f} m long and {height_m:.1f} m high"
