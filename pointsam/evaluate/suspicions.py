@@ -1,9 +1,11 @@
 """Where labels are probably wrong, most likely first, with the reasons: the order in which a person should look.
 
 Specification
-    Cluster   its score is 1 - product of (1 - weight) over its reasons: an estimate of the chance that it is wrong. The
-              weight of its probability p is 1 - p, that of a clue (`pointsam.evaluate.clues`) is stated in `Weights`;
-              for left points it is multiplied by their share, up to half.
+    Cluster   its score is the chance of an error: 1 - (1 - w) (1 - c), where w is the chance that its points are wrong
+              and c that its class is. The odds of w are those of 1 - probability (of `Weights.unknown` without one),
+              times a factor for each of the clues "flicker", "odd size", "left points", "size jump" and "break"
+              (`pointsam.evaluate.clues`). 1 - c is the product of 1 - weight over the clues "class change" and "cameras
+              disagree". A cluster without a clue that is certain to be right is left out.
     Missing   a frame in which a track has no cluster, although it has one before and after: a missed object, with the
               weight `missing`.
     Frame     a quarantined frame has the score 1. The score of another frame is the sum of the scores in it: about the
@@ -14,8 +16,8 @@ Specification
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pointsam.base.words import counted
 from pointsam.evaluate.clues import CLUES, Clues, clues_of, typical_size_m
@@ -25,26 +27,21 @@ from pointsam.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class Weights:
-    """Chance of an error that each reason alone suggests; estimates, not measured.
+    """What each reason says; estimates, not measured.
 
     Args:
-        flicker, odd_size, class_change, cameras_disagree, size_jump, left_points, track_break: of the clues.
-        missing: of a frame that a track passes over.
+        unknown: chance that the points of a cluster without a probability are wrong.
+        odds: factor of the odds that the points are wrong, by clue.
+        chance: chance that the class is wrong, by clue.
+        missing: chance that a frame that a track passes over has the object.
     """
 
-    flicker: float = 0.5
-    odd_size: float = 0.5
-    class_change: float = 0.4
-    cameras_disagree: float = 0.3
-    size_jump: float = 0.3
-    left_points: float = 0.6
-    track_break: float = 0.2
-    missing: float = 0.6
-
-    def of(self, clue: str) -> float:
-        """The weight of a clue by its name in `CLUES`."""
-        weight: float = getattr(self, "track_break" if clue == "break" else clue.replace(" ", "_"))
-        return weight
+    unknown: float = 0.2
+    odds: Mapping[str, float] = field(
+        default_factory=lambda: {"flicker": 2.0, "odd size": 3.0, "left points": 1.5, "size jump": 1.5, "break": 1.5}
+    )
+    chance: Mapping[str, float] = field(default_factory=lambda: {"class change": 0.3, "cameras disagree": 0.2})
+    missing: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Suspicion:
         track_id: its track, negative for none.
         class_name: class of the cluster, or of the track's cluster before a missed object; empty for a frame.
         score: see the specification.
-        reasons: text of each reason, the weightiest first.
+        reasons: text of each reason: its probability, then the clues.
     """
 
     scene: str
@@ -103,14 +100,14 @@ def suspicions(
         if not frame.ok
     ]
     for k, cluster in enumerate(clues.clusters):
-        reasons = sorted(_reasons(clues, k, taxonomy, weights), key=lambda reason: -reason[0])
-        if reasons:
-            frame, name = frames[clues.frame[k]], taxonomy.names[cluster.class_id]
-            score = 1 - math.prod(1 - weight for weight, _ in reasons)
-            text = tuple(text for _, text in reasons)
-            found.append(
-                Suspicion(frame.scene, frame.frame_id, cluster.cluster_id, cluster.track_id, name, score, text)
-            )
+        shown = [name for name, number in zip(CLUES, clues.found[k].tolist(), strict=True) if number]
+        score = _score(cluster.probability, shown, weights)
+        if score > 0:
+            frame, reasons = frames[clues.frame[k]], [_text(name, clues, k, taxonomy) for name in shown]
+            known = not math.isnan(cluster.probability)
+            reasons.insert(0, f"probability {cluster.probability:.2f}" if known else "no probability is known")
+            name, ids = taxonomy.names[cluster.class_id], (cluster.cluster_id, cluster.track_id)
+            found.append(Suspicion(frame.scene, frame.frame_id, *ids, name, score, tuple(reasons)))
     for f, k in clues.gaps.tolist():
         frame, cluster = frames[f], clues.clusters[k]
         text = (f"its track is in frames before and after, and not here: last in {frames[clues.frame[k]].frame_id}",)
@@ -138,15 +135,12 @@ def by_frame(found: Sequence[Suspicion]) -> tuple[FrameSuspicion, ...]:
     return tuple(sorted(frames, key=lambda frame: -frame.score))
 
 
-def _reasons(clues: Clues, k: int, taxonomy: Taxonomy, weights: Weights) -> Iterator[tuple[float, str]]:
-    """Weight and text of each reason of a cluster."""
-    cluster = clues.clusters[k]
-    if not math.isnan(cluster.probability) and cluster.probability < 1:
-        yield 1 - cluster.probability, f"probability {cluster.probability:.2f}"
-    for name, asked, found in zip(CLUES, clues.asked[k].tolist(), clues.found[k].tolist(), strict=True):
-        if found:
-            share = min(2 * found / asked, 1.0) if name == "left points" else 1.0
-            yield weights.of(name) * share, _text(name, clues, k, taxonomy)
+def _score(probability: float, shown: Sequence[str], weights: Weights) -> float:
+    """The score of a cluster, by its probability and the clues that it shows."""
+    wrong = weights.unknown if math.isnan(probability) else min(max(1 - probability, 0.0), 1.0)
+    factor = math.prod(weights.odds.get(name, 1.0) for name in shown)
+    wrong = wrong * factor / (wrong * factor + 1 - wrong)
+    return 1 - (1 - wrong) * math.prod(1 - weights.chance.get(name, 0.0) for name in shown)
 
 
 def _text(clue: str, clues: Clues, k: int, taxonomy: Taxonomy) -> str:

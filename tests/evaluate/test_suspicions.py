@@ -10,6 +10,7 @@ from pointsam.taxonomy import NUSCENES
 
 CAR, BUS = NUSCENES.class_id("car"), NUSCENES.class_id("bus")
 BASE = TrackedCluster(0, 0, CAR, 100, (0.0, 0.0, 0.0), 4.5, 1.5, 2, 1.0, probability=1.0, spread=(60, 40))
+HALF = {"probability": 0.5}
 
 
 def scene(*frames, name="s", failed=()):
@@ -38,39 +39,57 @@ def test_good_labels_are_not_suspicious():
     ("changes", "score", "reason"),
     [
         ({"probability": 0.25}, 0.75, "probability 0.25"),
-        ({"class_share": 0.6}, 0.3, "masks of 2 cameras disagree: 60% of its masked points have one of car"),
-        ({"length_m": 8.0, "track_id": -1}, 0.5, "8.0 m long and 1.5 m high; a car is 5.0 m long and 1.7 m high"),
+        ({"class_share": 0.6}, 0.2, "masks of 2 cameras disagree: 60% of its masked points have one of car"),
         (
-            {"track_id": 5, "center_world_m": (90.0, 0.0, 0.0)},
-            0.5,
+            {**HALF, "length_m": 8.0, "track_id": -1},
+            3 / 4,
+            "8.0 m long and 1.5 m high; a car is 5.0 m long and 1.7 m high",
+        ),
+        (
+            {**HALF, "track_id": 5, "center_world_m": (90.0, 0.0, 0.0)},
+            2 / 3,
             "seen in this frame only, between frames without it",
         ),
-        ({"spread": (60, 10, 0, 0, 0, 0, 30)}, 0.36, "30 points of 100 outside of the usual extent of its track"),
+        (
+            {**HALF, "spread": (60, 10, 0, 0, 0, 0, 30)},
+            3 / 5,
+            "30 points of 100 outside of the usual extent of its track",
+        ),
     ],
 )
 def test_each_reason_has_its_score_and_text(changes, score, reason):
     one = next(s for s in found([{}], [changes], [{}]) if s.cluster_id == 0 and s.frame_id == "s1")
     assert one.score == pytest.approx(score)
-    assert one.reasons == (reason,)
+    probability = changes.get("probability", 1.0)
+    assert one.reasons == tuple(dict.fromkeys([f"probability {probability:.2f}", reason]))
     assert (one.scene, one.class_name, one.track_id) == ("s", "car", changes.get("track_id", 0))
 
 
-def test_reasons_of_tracks_name_the_frame_before():
-    changed = {"class_id": BUS, "length_m": 7.0}
+def test_reasons_add_up_and_name_the_frame_before():
+    changed = {"class_id": BUS, "length_m": 7.0, "probability": 0.8}
     first = found([{}], [changed], [changed])[0]
     assert first.frame_id == "s1"
     assert first.reasons == (
+        "probability 0.80",
         "bus here, car in the frame of its track before",
         "4.5 m long and 1.5 m high in the frame before, 7.0 m long and 1.5 m high here",
     )
-    assert first.score == pytest.approx(1 - 0.6 * 0.7)
+    wrong = 0.25 * 1.5 / (1 + 0.25 * 1.5)  # from odds of 1 to 4
+    assert first.score == pytest.approx(1 - (1 - wrong) * 0.7)
+
+
+def test_a_certain_cluster_is_suspicious_of_its_class_only():
+    assert found([{}], [{"length_m": 7.0}], [{"length_m": 7.0}]) == ()
+    assert [one.frame_id for one in found([{}], [{"class_id": BUS}], [{"class_id": BUS}])] == ["s1"]
 
 
 def test_a_gap_is_a_missed_object():
-    one, other = found([{}], [], [{}])
+    one, other = found([HALF], [], [{}])
+    one, other = (one, other) if one.frame_id == "s1" else (other, one)
     assert (one.frame_id, one.cluster_id, one.track_id, one.class_name) == ("s1", -1, 0, "car")
     assert one.reasons == ("its track is in frames before and after, and not here: last in s0",)
-    assert (other.frame_id, other.reasons) == ("s0", ("its track breaks after this frame",))
+    assert one.score == Weights().missing
+    assert (other.frame_id, other.reasons) == ("s0", ("probability 0.50", "its track breaks after this frame"))
 
 
 def test_a_quarantined_frame_is_first():
@@ -86,8 +105,11 @@ def test_order_is_by_score_then_frame_then_cluster():
     assert order == [("s0", 0), ("s0", 2), ("s1", 0), ("s0", 1)]
 
 
-def test_an_unknown_probability_is_no_reason():
-    assert found([{"probability": math.nan}]) == ()
+def test_an_unknown_probability_has_its_own_chance():
+    unknown = {"probability": math.nan, "track_id": -1}
+    plain, odd = found([unknown, {**unknown, "height_m": 3.0}])[::-1]
+    assert (plain.score, plain.reasons) == (pytest.approx(0.2), ("no probability is known",))
+    assert odd.score == pytest.approx(0.75 / 1.75)
 
 
 def test_scenes_are_merged_by_score_and_frames_by_their_sum():
@@ -102,6 +124,7 @@ def test_scenes_are_merged_by_score_and_frames_by_their_sum():
 
 
 def test_every_clue_has_a_weight():
-    assert all(0 < Weights().of(clue) < 1 for clue in CLUES)
+    assert sorted([*Weights().odds, *Weights().chance]) == sorted(CLUES)
     rows = [{}], [{"class_share": 0.6}], [{}]
-    assert suspicions(scene(*rows), NUSCENES, Weights(cameras_disagree=0.8))[0].score == pytest.approx(0.8)
+    doubtful = Weights(chance={"cameras disagree": 0.8})
+    assert suspicions(scene(*rows), NUSCENES, doubtful)[0].score == pytest.approx(0.8)
