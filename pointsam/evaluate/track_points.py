@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ from pointsam.types import NO_INSTANCE, PointLabels, PointTruth
 
 _OF_BOXES = ("boxes", "lidarseg")
 """Sources of ground truth whose instances are indices of boxes."""
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,8}")
+_LARGEST = 2**31 - 1
 
 
 def names_of_objects(dataset: Dataset, frame_id: str, truth: PointTruth) -> Mapping[int, str] | None:
@@ -40,14 +43,20 @@ def names_of_objects(dataset: Dataset, frame_id: str, truth: PointTruth) -> Mapp
 
 
 class Numbers:
-    """Numbers of the objects of a scene, in the order in which they are seen first."""
+    """Numbers of the objects of a scene.
+
+    A name that is a small number is this number, which keeps the order of panoptic labels: the devkit's sums in single
+    precision depend on it. Other names count down from the largest number.
+    """
 
     def __init__(self) -> None:
         self._of: dict[Hashable, int] = {}
 
     def of(self, name: Hashable) -> int:
         """The number of an object, a new one for a new name."""
-        return self._of.setdefault(name, len(self._of))
+        if isinstance(name, int) or (isinstance(name, str) and _DIGITS.fullmatch(name)):
+            return int(name)
+        return self._of.setdefault(name, _LARGEST - len(self._of))
 
 
 def true_objects(truth: PointTruth, names: Mapping[int, str], numbers: Numbers) -> PointTruth:
@@ -76,7 +85,7 @@ def labelled_tracks(frame_id: str, labels: PointLabels, tracks: Sequence[int], n
     Args:
         frame_id: the frame.
         labels: its labels; instance_id is the cluster.
-        tracks: (M) track of each cluster, negative for a cluster without one.
+        tracks: (M) track of each cluster, below 1e9; negative for a cluster without one.
         numbers: of the scene.
 
     Raises:
@@ -89,7 +98,7 @@ def labelled_tracks(frame_id: str, labels: PointLabels, tracks: Sequence[int], n
             f"frame {frame_id} has points of cluster {present[-1]}, but tracks of {len(tracks)} clusters",
             "pass the tracks of these labels",
         )
-    known = {k: numbers.of(tracks[k] if tracks[k] >= 0 else (frame_id, k)) for k in present}
+    known = {k: numbers.of(int(tracks[k]) if tracks[k] >= 0 else (frame_id, k)) for k in present}
     return PointLabels(_renumbered(labels.instance_id, known), labels.class_id)
 
 

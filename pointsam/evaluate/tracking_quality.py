@@ -119,7 +119,8 @@ class TrackingAccumulator:
             names: name of the true object of each instance_id, from `track_points.names_of_objects`.
 
         Raises:
-            SchemaError: SCH004 if the scene was left before; SCH003 if labels, tracks and ground truth do not fit.
+            SchemaError: SCH004 if the scene was left before, or its ground truth is from two sources; SCH003 if labels,
+                tracks and ground truth do not fit.
         """
         if self._open is None or self._open.scene != scene:
             self._close()
@@ -127,7 +128,14 @@ class TrackingAccumulator:
                 raise SchemaError(
                     "SCH004", f"frame {frame_id}: scene {scene} is not in one piece", "pass the frames scene by scene"
                 )
-            self._open = _OpenScene(scene, len(self._taxonomy.classes), self._min_points)
+            self._open = _OpenScene(scene, truth.source, len(self._taxonomy.classes), self._min_points)
+        if self._open.source != truth.source:
+            raise SchemaError(
+                "SCH004",
+                f"frame {frame_id} has ground truth from {truth.source}, frames of scene {scene} before it from "
+                f"{self._open.source}: their objects have other names",
+                "take the ground truth of all frames from one source: --truth",
+            )
         self._open.add(
             labelled_tracks(frame_id, labels, tracks, self._open.tracks),
             true_objects(truth, names, self._open.objects),
@@ -165,8 +173,8 @@ class TrackingAccumulator:
 class _OpenScene:
     """The scene whose frames are being added."""
 
-    def __init__(self, scene: str, num_classes: int, min_points: int) -> None:
-        self.scene, self.tracks, self.objects = scene, Numbers(), Numbers()
+    def __init__(self, scene: str, source: str, num_classes: int, min_points: int) -> None:
+        self.scene, self.source, self.tracks, self.objects = scene, source, Numbers(), Numbers()
         self._frames = 0
         self._tracking, self._hota = (kind(num_classes, min_points) for kind in (tracking.SceneTracks, hota.SceneHota))
 

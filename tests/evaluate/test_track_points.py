@@ -74,8 +74,8 @@ class TestTrueObjects:
         assert not first.void.any()
 
     def test_an_object_without_a_name_is_void(self):
-        found = true_objects(truth(3, 0, NONE, NONE, void=[False, False, True, False]), {0: "a"}, Numbers())
-        assert found.labels.instance_id.tolist() == [NONE, 0, NONE, NONE]
+        found = true_objects(truth(3, 0, NONE, NONE, void=[False, False, True, False]), {0: "5"}, Numbers())
+        assert found.labels.instance_id.tolist() == [NONE, 5, NONE, NONE]
         assert found.void.tolist() == [True, False, True, False]
 
 
@@ -97,3 +97,13 @@ class TestLabelledTracks:
         assert len(labelled_tracks("f", labels(), [], Numbers())) == 0
         assert labelled_tracks("f", labels(NONE), [], Numbers()).instance_id.tolist() == [NONE]
         assert len(true_objects(truth(), {}, Numbers()).labels) == 0
+
+
+def test_numbers_keep_their_order_and_names_get_others():
+    numbers = Numbers()
+    names = ["17001", "7", 8, "00007", "9" * 32, "token", ("f", 0)]
+    found = [numbers.of(name) for name in names]
+    assert found[:3] == [17001, 7, 8]
+    assert len(set(found)) == len(names)
+    assert min(found[3:]) > 10**9
+    assert [numbers.of(name) for name in names] == found

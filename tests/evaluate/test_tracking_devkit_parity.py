@@ -1,5 +1,7 @@
 """SceneTracks against nuscenes-devkit's PanopticTrackingEval on random scenes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.tracked_scenes import NUM_CLASSES, random_scene
@@ -7,7 +9,9 @@ from helpers.tracked_scenes import NUM_CLASSES, random_scene
 from pointsam.evaluate.overlap import overlaps
 from pointsam.evaluate.panoptic import PanopticAccumulator
 from pointsam.evaluate.tracking import FIGURES, ROWS, SceneTracks, figures, of_classes
+from pointsam.evaluate.tracking_quality import TrackingAccumulator
 from pointsam.taxonomy import BACKGROUND, NUSCENES
+from pointsam.types import PointLabels
 
 devkit = pytest.importorskip("nuscenes.eval.panoptic.panoptic_track_evaluator")
 
@@ -76,6 +80,33 @@ def test_classes_that_do_not_occur_are_left_out(seed):
     expected = [*(float(v) for v in theirs.get_pat()), float(theirs.get_ptq()[0])]
     assert figures(counts)[:4] == pytest.approx(expected, rel=0, abs=1e-9)
     assert float(theirs.get_lstq()[0]) == pytest.approx(figures(counts)[5], abs=1e-9)
+
+
+def test_frames_of_a_data_set_have_the_devkits_figures(rng_of):
+    """Ids of ground truth are ranks in their frame, as those of `panoptic_truth`, and clusters are of one class."""
+    scenes = [random_scene(rng_of(seed), 8) for seed in (11, 12)]
+    accumulator = TrackingAccumulator(NUSCENES)
+    for k, scene in enumerate(scenes):
+        for f, (labels, truth) in enumerate(scene):
+            accumulator.add(f"s{k}", f"s{k}f{f}", *clusters_of(labels), *ranked(truth))
+    _, theirs = both(scenes, 15)
+    expected = [*(float(v) for v in theirs.get_pat()), *(float(theirs.get_ptq()[k]) for k in (0, 2))]
+    found = accumulator.result().figures
+    assert [found[name][0] for name in FIGURES[:5]] == pytest.approx(expected, rel=0, abs=1e-9)
+
+
+def clusters_of(labels):
+    key = labels.instance_id.astype(np.int64) * 256 + labels.class_id
+    keys = np.unique(key[labels.instance_id >= 0])
+    cluster = np.where(labels.instance_id >= 0, np.searchsorted(keys, key), -1).astype(np.int32)
+    return PointLabels(cluster, labels.class_id), keys // 256
+
+
+def ranked(truth):
+    objects, rank = np.unique(truth.labels.instance_id, return_inverse=True)
+    first = int(objects[0] < 0)
+    labels = PointLabels((rank - first).astype(np.int32), truth.labels.class_id)
+    return replace(truth, labels=labels), {k: str(n) for k, n in enumerate(objects[first:].tolist())}
 
 
 def test_pq_is_that_of_panoptic_quality(rng_of):

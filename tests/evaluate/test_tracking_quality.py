@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,17 @@ def test_a_scene_in_two_pieces_is_refused():
     with pytest.raises(SchemaError, match="frame a1: scene a is not in one piece") as raised:
         accumulator.add("a", "a1", labels, ids, truth, {0: "a"})
     assert raised.value.code == "SCH004"
+
+
+def test_ground_truth_of_two_sources_in_a_scene_is_refused():
+    accumulator = TrackingAccumulator(NUSCENES)
+    labels, ids, truth = next(iter(run(1)))
+    accumulator.add("a", "a0", labels, ids, truth, {0: "a"})
+    other = replace(truth, source="panoptic")
+    with pytest.raises(SchemaError, match=r"a1 has ground truth from panoptic, .* before it from boxes") as raised:
+        accumulator.add("a", "a1", labels, ids, other, {0: "a"})
+    assert raised.value.code == "SCH004"
+    accumulator.add("b", "b0", labels, ids, other, {0: "a"})
 
 
 def test_numbers_start_again_in_every_scene():
