@@ -18,6 +18,8 @@ Specification
                       masks of its class.
     odd size          asked of a cluster whose class has a typical size: it is more than `ODD` times as long or as high.
     flicker           asked of a cluster in a frame between two others: no other frame has its track.
+    beginning         asked of a cluster of a track in a frame that follows another: it is the first of its track. New
+                      objects begin tracks too, so it is no sign of an error by itself.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ from numpy.typing import NDArray
 from pointsam.evaluate.tracked_frames import SPREAD_M, TrackedCluster, TrackedFrame
 from pointsam.taxonomy import Taxonomy
 
-CLUES = ("break", "class change", "size jump", "left points", "cameras disagree", "odd size", "flicker")
+CLUES = (
+    *("break", "class change", "size jump", "left points", "cameras disagree", "odd size"),
+    *("flicker", "beginning"),
+)
 """Names of the clues."""
 STEP_S, FRAMES, NEAR_M = 1.0, 3, 2.0
 JUMP, JUMP_M = 1.5, 0.5
@@ -52,8 +57,8 @@ class Clues:
         clusters: the clusters.
         frame: (K,) index of the frame of each.
         before: (K,) index of the cluster of its track before it, -1 for none.
-        asked: (K,7) of how many things each clue is asked: 0 or 1, and the number of points for "left points".
-        found: (K,7) how many of them show it.
+        asked: (K,8) of how many things each clue is asked: 0 or 1, and the number of points for "left points".
+        found: (K,8) how many of them show it.
         gaps: (G,2) index of a frame in which a track has no cluster, and of the cluster before the gap.
     """
 
@@ -86,6 +91,7 @@ def clues_of(frames: Sequence[TrackedFrame], taxonomy: Taxonomy) -> Clues:
         "cameras disagree": _disagreement(clusters),
         "odd size": _odd_sizes(clusters, taxonomy),
         "flicker": scene.flickers(),
+        "beginning": scene.beginnings(),
     }.items():
         asked[:, CLUES.index(name)] = of
         found[:, CLUES.index(name)] = np.minimum(shown, of)
@@ -190,8 +196,15 @@ class _Scene:
         return asked, found
 
     def flickers(self) -> tuple[_Bools, _Bools]:
-        between = self.follows & np.append(False, self.follows[:-1])[: len(self.follows)]
+        between = self.follows & self._led()
         return self.tracked & between[self.place], (self.before < 0) & (self.after < 0)
+
+    def beginnings(self) -> tuple[_Bools, _Bools]:
+        return self.tracked & self._led()[self.place], self.before < 0
+
+    def _led(self) -> _Bools:
+        """(F,) whether each frame follows another."""
+        return np.append(False, self.follows[:-1])[: len(self.follows)]
 
 
 def _disagreement(clusters: Sequence[TrackedCluster]) -> tuple[_Bools, _Bools]:

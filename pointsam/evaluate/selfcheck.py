@@ -5,8 +5,8 @@ with its own past, or one run with another on the same frames. `worse` says whic
 worse; 0 means that it may go either way.
 
 Specification
-    breaks, class changes, size jumps, cameras disagree, odd sizes, flickers   of a hundred clusters that are asked for
-                        the clue of this name (`pointsam.evaluate.clues`), those that show it.
+    breaks, class changes, size jumps, cameras disagree, odd sizes, flickers, beginnings   of a hundred clusters that
+                        are asked for the clue of this name (`pointsam.evaluate.clues`), those that show it.
     left points         of a hundred points that are asked, those that left their object.
     unsure              mean of 1 - probability over the clusters that have one, in per cent: the share of wrong
                         clusters that the probability expects.
@@ -65,6 +65,7 @@ FIGURES = (
     Figure("cameras disagree", 100, 1, "clusters of several cameras"),
     Figure("odd sizes", 100, 1, "clusters of a class with a known size"),
     Figure("flickers", 100, 1, "clusters of tracks between two other frames"),
+    Figure("beginnings", 100, 1, "clusters of tracks in frames that follow another"),
     Figure("unsure", 100, 1, "clusters with a probability"),
     Figure("views without mask", 100, 1, "views of points that masks labelled"),
     Figure("cut points", 100, 1, "points under masks of clusters"),
@@ -84,7 +85,7 @@ class SelfCheck:
     Args:
         scenes: scene of each frame; frames of a scene follow each other.
         frame_ids: id of each frame.
-        counts: (N,15,2) part and whole of each figure, by frame.
+        counts: (N,16,2) part and whole of each figure, by frame.
     """
 
     scenes: tuple[str, ...]
@@ -93,11 +94,11 @@ class SelfCheck:
 
     @property
     def figures(self) -> _Floats:
-        """(15,) figures of all frames, NaN where the whole is 0."""
+        """(16,) figures of all frames, NaN where the whole is 0."""
         return figures(self.counts.sum(axis=0))
 
     def of_scenes(self) -> Iterator[tuple[str, _Floats]]:
-        """Each scene and its (15,) figures."""
+        """Each scene and its (16,) figures."""
         for scene, rows in groupby(range(len(self.scenes)), key=self.scenes.__getitem__):
             yield scene, figures(self.counts[list(rows)].sum(axis=0))
 
@@ -122,7 +123,7 @@ class Change:
 
 
 def figures(counts: _Floats) -> _Floats:
-    """(...,15) figures of (...,15,2) counts; NaN where the whole is 0."""
+    """(...,16) figures of (...,16,2) counts; NaN where the whole is 0."""
     part, whole = counts[..., 0], counts[..., 1]
     per = np.array([figure.per for figure in FIGURES])
     value: _Floats = np.where(whole > 0, per * part / np.where(whole > 0, whole, 1), np.nan)
@@ -188,7 +189,7 @@ def _change(figure: Figure, value: _Floats, difference: _Floats) -> Change:
 
 
 def _counts(frames: Sequence[TrackedFrame], taxonomy: Taxonomy, shifts_deg: Sequence[float]) -> _Floats:
-    """(F,15,2) counts of the frames of one scene."""
+    """(F,16,2) counts of the frames of one scene."""
     clues = clues_of(frames, taxonomy)
     out = np.zeros((len(frames), len(FIGURES), 2))
     for k in range(len(CLUES)):

@@ -99,13 +99,14 @@ def suspicions(
         for frame in frames
         if not frame.ok
     ]
+    known = {*weights.odds, *weights.chance}
     for k, cluster in enumerate(clues.clusters):
-        shown = [name for name, number in zip(CLUES, clues.found[k].tolist(), strict=True) if number]
+        shown = [name for name, number in zip(CLUES, clues.found[k].tolist(), strict=True) if number and name in known]
         score = _score(cluster.probability, shown, weights)
         if score > 0:
             frame, reasons = frames[clues.frame[k]], [_text(name, clues, k, taxonomy) for name in shown]
-            known = not math.isnan(cluster.probability)
-            reasons.insert(0, f"probability {cluster.probability:.2f}" if known else "no probability is known")
+            unknown = math.isnan(cluster.probability)
+            reasons.insert(0, "no probability is known" if unknown else f"probability {cluster.probability:.2f}")
             name, ids = taxonomy.names[cluster.class_id], (cluster.cluster_id, cluster.track_id)
             found.append(Suspicion(frame.scene, frame.frame_id, *ids, name, score, tuple(reasons)))
     for f, k in clues.gaps.tolist():

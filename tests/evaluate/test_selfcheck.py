@@ -31,7 +31,7 @@ def named(values):
 
 def test_clues_come_first_in_their_order():
     plural = {"break": "breaks", "class change": "class changes", "size jump": "size jumps"}
-    plural |= {"odd size": "odd sizes", "flicker": "flickers"}
+    plural |= {"odd size": "odd sizes", "flicker": "flickers", "beginning": "beginnings"}
     assert tuple(NAMES[: len(CLUES)]) == tuple(plural.get(name, name) for name in CLUES)
 
 
@@ -49,6 +49,7 @@ def test_figures_of_one_run():
             "cameras disagree": 100 * 2 / 7,
             "odd sizes": 0.0,
             "flickers": 0.0,
+            "beginnings": 0.0,
             "unsure": 10.0,
             "views without mask": 100 / 3,
             "cut points": 100 * 20 / 80,
