@@ -10,7 +10,9 @@ from pointsam import __version__
 from pointsam.base.document import LEFT_OUT, json_object
 from pointsam.calibration.correction import StoredCorrection
 from pointsam.calibration.perturb import Noise
+from pointsam.stages.looks.config import LooksConfig
 from pointsam.stages.recipes import ClustersConfig, MasksConfig
+from pointsam.stages.tracks.config import TracksConfig
 from pointsam.store.document import DatasetId, StageDocument, StageMetadata
 from pointsam.taxonomy import Taxonomy
 
@@ -92,3 +94,55 @@ class ClustersDocument(LabelDocument):
     noise: Noise | None = field(default=None, metadata=LEFT_OUT)
     calibration: Mapping[str, StoredCorrection] | None = field(default=None, metadata=LEFT_OUT)
     probability_sha256: str | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True)
+class LooksDocument(LabelDocument):
+    """Inputs of second looks.
+
+    Args:
+        masks_key: key of the masks of the first round.
+        clusters_key: key of the clusters of the first round.
+        weights_sha256: sha256 of the weights of each model that is asked again.
+        threads, device: as in `MasksDocument`.
+        config: configuration of the stage.
+        tracks: configuration of the tracks that say where to look; None where no track is asked.
+        crops: whether crops are shown to a detector; not if the classes come from files.
+        noise, calibration: as in `MasksDocument`; those of the clusters.
+    """
+
+    stage: ClassVar[str] = "looks"
+
+    masks_key: str
+    clusters_key: str
+    weights_sha256: Mapping[str, str]
+    threads: int
+    device: str
+    config: LooksConfig
+    tracks: TracksConfig | None
+    crops: bool
+    noise: Noise | None = field(default=None, metadata=LEFT_OUT)
+    calibration: Mapping[str, StoredCorrection] | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True)
+class TracksDocument(LabelDocument):
+    """Inputs of the tracks.
+
+    Args:
+        clusters_key: key of the clusters.
+        config: configuration of the stage.
+        noise, calibration: as in `MasksDocument`; those of the clusters.
+        probability_sha256: sha256 of the file of the probability of tracked clusters; None if they keep that of their
+            frames.
+        looks_key: key of the second looks whose labels were tracked; None for those of the first round.
+    """
+
+    stage: ClassVar[str] = "tracks"
+
+    clusters_key: str
+    config: TracksConfig
+    noise: Noise | None = field(default=None, metadata=LEFT_OUT)
+    calibration: Mapping[str, StoredCorrection] | None = field(default=None, metadata=LEFT_OUT)
+    probability_sha256: str | None = field(default=None, metadata=LEFT_OUT)
+    looks_key: str | None = field(default=None, metadata=LEFT_OUT)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from pipelines.documents import LabelDocument, MasksDocument
+from pipelines.documents import LabelDocument, LooksDocument, MasksDocument
 from pointsam.base import plugins
 from pointsam.base.code import requirements, source_digest, versions
 from pointsam.base.plugins import Group
+from pointsam.geometry.odometry import PACKAGE
+from pointsam.stages.tracks.config import TracksConfig
 from pointsam.store.manifest import code_differences
 from pointsam.store.reader import Labels
 
@@ -29,7 +31,17 @@ _LIBRARY = (
     "types",
 )
 """The parts of `pointsam` that make labels or count them (`noise`)."""
-_PIPELINES = ("data.py", "labelling/worker.py", "opened.py", "robustness/sweep.py", "stored_masks.py")
+_PIPELINES = (
+    "data.py",
+    "labelling/look_scene.py",
+    "labelling/scene.py",
+    "labelling/scene_frames.py",
+    "labelling/worker.py",
+    "opened.py",
+    "poses.py",
+    "robustness/sweep.py",
+    "stored_masks.py",
+)
 _LIBRARIES = ("numpy", "scipy")
 _IMAGE_LIBRARIES = ("pillow", "pycocotools")
 _NETWORKS: Mapping[str, tuple[str, ...]] = {
@@ -43,15 +55,20 @@ _NETWORKS: Mapping[str, tuple[str, ...]] = {
 _OURS = "pointsam"
 
 
-def code_of(document: LabelDocument) -> dict[str, str]:
+def code_of(document: LabelDocument, masks: MasksDocument | None = None) -> dict[str, str]:
     """Digest of our code, and versions of the libraries and plug-in packages that can change the files of a stage.
 
     Args:
         document: document of the stage.
+        masks: document of the masks whose models the stage asks again, None for other stages.
     """
     names = {*_LIBRARIES, *_packages("datasets", document.dataset.name)}
-    if isinstance(document, MasksDocument):
-        config = document.config
+    tracks = document.tracks if isinstance(document, LooksDocument) else getattr(document, "config", None)
+    if isinstance(tracks, TracksConfig) and tracks.odometry:
+        names.add(PACKAGE)
+    masks = document if isinstance(document, MasksDocument) else masks
+    if masks is not None:
+        config = masks.config
         names |= {*_IMAGE_LIBRARIES, *_packages("segmenters", config.backend)}
         names |= _packages("semantics", config.semantics)
     return {_CODE: _our_code(), **versions(names)}

@@ -8,19 +8,21 @@ from functools import cached_property
 from pathlib import Path
 
 from pipelines.data import AS_FOUND, DataSpec, Reading
-from pipelines.documents import ClustersDocument, MasksDocument
+from pipelines.documents import ClustersDocument, LooksDocument, MasksDocument, TracksDocument
 from pipelines.made_by import note_other_code
 from pipelines.stored_masks import StoredMasks
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
+from pointsam.base.words import counted
 from pointsam.calibration.correction import corrects
 from pointsam.calibration.perturb import CLEAN
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
 from pointsam.evaluate.labels import require_same_classes, require_same_data
 from pointsam.semantics.mapping import load_mapping
-from pointsam.store.reader import Labels
-from pointsam.store.sources import UNREAD, require_same_masks, require_unchanged
+from pointsam.store.document import by_scene
+from pointsam.store.reader import Labels, LabelStage
+from pointsam.store.sources import CLUSTERS, LOOKS, UNREAD, require_same_masks, require_unchanged
 from pointsam.taxonomy import Taxonomy
 from pointsam.types import FrameLabels
 
@@ -47,7 +49,7 @@ class OpenedRun:
     def __init__(self, labels: Labels, data: DataSpec, masks_folder: Path) -> None:
         self.labels, self._masks_folder = labels, masks_folder
         self.truth: Dataset = data.plain()
-        require_same_data(labels, "clusters", self.truth)
+        require_same_data(labels, labels.stage, self.truth)
         self.dataset: Dataset = data.seen(self.truth)
 
     @cached_property
@@ -76,16 +78,26 @@ class OpenedRun:
         """
         frame_id, masks = found.frame.frame_id, self.masks.labels
         require_same_masks(self.labels.sources("clusters", frame_id), masks.sources("masks", frame_id), frame_id)
-        images = masks.masks(frame_id)
+        images = {camera: row.masks.rle for camera, row in masks.masks(frame_id).items()}
+        if self._with_looks:
+            looks = self.labels.looks(frame_id)
+            images |= {camera: images[camera] + row.masks.rle for camera, row in looks.items()}
         return {
             camera: [
-                (row.masks.rle[mask_id], cluster.class_id)
+                (rle[mask_id], cluster.class_id)
                 for cluster in found.clusters
                 for name, mask_id in zip(cluster.cameras, cluster.mask_ids, strict=True)
                 if name == camera
             ]
-            for camera, row in images.items()
+            for camera, rle in images.items()
         }
+
+    @cached_property
+    def _with_looks(self) -> bool:
+        """Whether masks of second looks follow those of the first round."""
+        if self.labels.stage == "tracks":
+            return self.labels.document(TracksDocument).looks_key is not None
+        return self.labels.stage == "looks"
 
     def require_unchanged(self, frame_id: str, images: bool = False) -> None:
         """Compare the files of a frame with those that its labels were made of.
@@ -124,6 +136,7 @@ def open_run(
     reading: Reading = AS_FOUND,
     mapping: Path | None = None,
     noted: bool = False,
+    stage: LabelStage | None = None,
 ) -> OpenedRun:
     """Open a finished run with its data and the calibration that it used.
 
@@ -134,24 +147,129 @@ def open_run(
         reading: how the data set is read; what is left out is as in the run.
         mapping: a mapping file whose `truth` is used in place of the run's.
         noted: whether the caller has printed a note on other code already.
+        stage: the stage whose labels are read, None for the last one that is finished (`label_stage`).
 
     Raises:
-        StoreError: OUT004 if there are no clusters.
+        StoreError: OUT004 if there are no clusters, or no labels of the stage.
         DatasetError: DAT001 if the data set is no longer there, DAT004 if its object store cannot be reached; and what
             opening it raises.
         SchemaError: SCH004 if the clusters were made from other data.
     """
-    labels = Labels(out)
-    document = labels.document(ClustersDocument)
+    labels = Labels(out, label_stage(out, stage))
+    data = data_of(labels, root, reading, mapping)
     if not noted:
-        note_other_code(labels, "clusters")
+        note_other_code(labels, labels.stage)
+    return OpenedRun(labels, data, masks_from or out)
+
+
+def label_stage(out: Path, stage: LabelStage | None = None) -> LabelStage:
+    """The stage whose labels a command reads: the last one of the folder that is finished, if the user names none.
+
+    Prints a note to stderr if it is not the first round, or if looks or tracks are there that cannot be used.
+
+    Args:
+        out: output folder.
+        stage: the stage that the user names.
+
+    Raises:
+        StoreError: OUT004 if the folder does not have the stage.
+    """
+    labels = Labels(out)
+    if stage is not None:
+        labels.key(stage)
+        return stage
+    last = last_stage(labels)
+    later = [(name, why) for name, why in (("tracks", stale_tracks), ("looks", stale_looks)) if name in labels.stages]
+    for name, stale in later:
+        if name == last:
+            break
+        read = "labels of the stage looks" if last == "looks" else "single-frame labels"
+        print(f"note: {out}: {read} are read, because {stale(labels)}", file=sys.stderr)
+    if last != "clusters":
+        print(f"note: {out}: labels of the stage {last} are read (--stage clusters for those before)", file=sys.stderr)
+    return last
+
+
+def last_stage(labels: Labels) -> LabelStage:
+    """The last stage of a folder that is finished: tracks, second looks, or the clusters of the first round."""
+    if "tracks" in labels.stages and not stale_tracks(labels):
+        return "tracks"
+    return "looks" if has_looks(labels) else "clusters"
+
+
+def has_looks(labels: Labels) -> bool:
+    """Whether a folder has finished second looks of its clusters.
+
+    Args:
+        labels: reader of the folder, of any stage.
+    """
+    return "looks" in labels.stages and not stale_looks(labels)
+
+
+def stale_looks(labels: Labels) -> str:
+    """Why the second looks of a folder are not those of its clusters; empty if they are.
+
+    Args:
+        labels: reader of the folder, of any stage.
+    """
+    if labels.document(LooksDocument).clusters_key != labels.key("clusters"):
+        return "its clusters are of another run than its second looks"
+    left = labels.unfinished("looks")
+    if left or len(labels.selection("looks")) != len(labels.selection("clusters")):
+        return f"{counted(left, 'frame')} of its scenes were not looked at again yet (pointsam-label looks)"
+    return _made_again(labels, "looks", CLUSTERS)
+
+
+def _made_again(labels: Labels, stage: LabelStage, base: str) -> str:
+    """Which labels were made again since a stage started from them; empty if none were."""
+    for scene, frame_ids in by_scene(labels.selection(stage)).items():
+        made_of: dict[str, list[str]] = {}  # one digest for a scene, or one for each shard of frames without times
+        for frame_id in frame_ids:
+            made_of.setdefault(labels.sources(stage, frame_id).get(base, ""), []).append(frame_id)
+        if any(made != labels.content(base, its) for made, its in made_of.items()):
+            return f"the {base} of scene {scene!r} were made again since (pointsam-label {stage})"
+    return ""
+
+
+def stale_tracks(labels: Labels) -> str:
+    """Why the tracks of a folder are not those of its clusters; empty if they are.
+
+    Args:
+        labels: reader of the folder, of any stage.
+    """
+    if labels.document(TracksDocument).clusters_key != labels.key("clusters"):
+        return "its clusters are of another run than its tracks"
+    looks_key = labels.document(TracksDocument).looks_key
+    base = "clusters" if looks_key is None else LOOKS
+    if looks_key != (labels.key("looks") if has_looks(labels) else None):
+        return "its tracks do not start from its second looks (delete tracks and tracked_*, then pointsam-label tracks)"
+    left = labels.unfinished("tracks")
+    if left or len(labels.selection("tracks")) != len(labels.selection("clusters")):
+        return f"{counted(left, 'frame')} of its scenes are not tracked yet (pointsam-label tracks)"
+    return _made_again(labels, "tracks", base)
+
+
+def data_of(
+    labels: Labels, root: DataPath | None, reading: Reading = AS_FOUND, mapping: Path | None = None
+) -> DataSpec:
+    """The data of a finished run, with the noise and calibration that it saw.
+
+    Args:
+        labels: reader of its folder.
+        root: as for `open_run`.
+        reading: as for `open_run`.
+        mapping: as for `open_run`.
+
+    Raises:
+        StoreError, DatasetError, SchemaError: as `open_run`.
+    """
+    document = labels.document(ClustersDocument)
     root = root or labels.data_root("clusters")
     if root is None or not is_folder(root):
-        raise DatasetError("DAT001", f"the data of {out} are not at {root}", "pass their root: --data or DATA")
+        raise DatasetError("DAT001", f"the data of {labels.out} are not at {root}", "pass their root: --data or DATA")
     rigs = {rig: one.correction() for rig, one in (document.calibration or {}).items()}
     classes = document.taxonomy if mapping is None else mapped_anew(document.taxonomy, mapping)
-    data = DataSpec(root, reading.like(document.dataset), document.noise or CLEAN, rigs or None, classes)
-    return OpenedRun(labels, data, masks_from or out)
+    return DataSpec(root, reading.like(document.dataset), document.noise or CLEAN, rigs or None, classes)
 
 
 def mapped_anew(taxonomy: Taxonomy, mapping: Path) -> Taxonomy:
@@ -212,20 +330,21 @@ def open_masks(folder: Path, data: DataSpec) -> tuple[StoredMasks, Dataset]:
     return masks, dataset
 
 
-def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> Labels:
+def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False, stage: LabelStage | None = None) -> Labels:
     """Open the labels of a run for training.
 
     Args:
         folder: output folder with clusters.
         dataset: the data set to train on.
         allow_noise: accept labels of a run with perturbed calibration, for experiments.
+        stage: the stage whose labels are read, None for the last one that is finished (`label_stage`).
 
     Raises:
-        StoreError: OUT004 if there are no clusters.
+        StoreError: OUT004 if there are no clusters, or no labels of the stage.
         SchemaError: SCH004 on labels of another data set or of other classes, SCH003 on labels of a noise run.
     """
-    labels = Labels(folder)
-    require_same_data(labels, "clusters", dataset)
+    labels = Labels(folder, label_stage(folder, stage))
+    require_same_data(labels, labels.stage, dataset)
     require_same_classes(labels, dataset)
     noise = labels.metadata("clusters").calibration_perturbation
     if noise != "none" and not allow_noise:
@@ -234,8 +353,8 @@ def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False) -> La
             f"{labels.out} was made with a perturbed calibration ({noise})",
             "train on labels of a clean run, or pass --allow-noise to study the effect of noise",
         )
-    note_other_code(labels, "clusters")
-    note_unfinished(labels, "clusters")
+    note_other_code(labels, labels.stage)
+    note_unfinished(labels, labels.stage)
     return labels
 
 

@@ -15,7 +15,8 @@ from pointsam.store.document import Shard
 Row = TypeVar("Row", covariant=True)
 Made = TypeVar("Made")
 
-_LESS_MEMORY = "run again with --retry-failed and fewer --workers, or on a machine with more memory"
+LESS_MEMORY = "run again with --retry-failed and fewer --workers, or on a machine with more memory"
+"""The way out where memory is short."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Attempt:
         where = f"frame {task.frame_id}, camera {task.camera or 'all'}"
         try:
             if task.lost:
-                raise OutOfMemoryError("BCK007", f"two workers died at {where}", _LESS_MEMORY)
+                raise OutOfMemoryError("BCK007", f"two workers died at {where}", LESS_MEMORY)
             return step()
         except PointSamError as raised:
             if not raised.of_frame:
@@ -91,7 +92,7 @@ class Attempt:
             self.error = DefectError("INT001", message, "please report this with the traceback above")
         except MemoryError as raised:  # of numpy: a frame that is too large; others may fit
             message = f"memory ran out at {where}: {raised or 'no details'}"
-            self.error = OutOfMemoryError("BCK007", message, _LESS_MEMORY)
+            self.error = OutOfMemoryError("BCK007", message, LESS_MEMORY)
         except (RuntimeError, OSError) as raised:  # what torch and a full disk raise
             traceback.print_exc(file=sys.stderr)
             raise BackendError(

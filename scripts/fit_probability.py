@@ -5,13 +5,15 @@
 LABELS are output folders of `pointsam-label run`, DATA their data sets. Labels of one WORLD or NAME are pooled. The
 table has the confidence of the labels, the probability, and alternatives, each fitted to the same clusters. A world
 is scored by fits to the other worlds, tests by fits to all worlds. The file is that of all worlds. --png draws the
-reliability of confidence and probability.
+reliability of confidence and probability. With --stage tracks, the labels are those after tracking, and the only
+alternative is the probability by single frames.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
@@ -25,16 +27,17 @@ from pointsam.base.files import write_together
 from pointsam.base.tables import text_table
 from pointsam.evaluate.fit_probability import JudgedClusters, fit, fit_probability
 from pointsam.report.curves import Line, Panel, line_charts
-from pointsam.stages.probability import DIRECTION, FEATURES
+from pointsam.stages.probability import DIRECTION, FEATURES, TRACKED_FEATURES
 
 
-def judged(listed):
+def judged(listed, stage):
     """The clusters of NAME=LABELS=DATA, by NAME and name of the folder."""
     found = {}
     for text in listed:
         name, labels, data = text.split("=")
-        run = open_run(Path(labels), Path(data))
-        place = found.setdefault((name, run.labels.out.name), JudgedClusters())
+        run = open_run(Path(labels), Path(data), stage=stage)
+        names = FEATURES if stage == "clusters" else TRACKED_FEATURES
+        place = found.setdefault((name, run.labels.out.name), JudgedClusters(names=names))
         place.add_labels(run.labels, run.truth, f"{name}: {run.labels.out.name}")
     return found
 
@@ -42,6 +45,9 @@ def judged(listed):
 def alternatives(found):
     """Name -> a function of other clusters, each fitted to the clusters."""
     values, right = np.concatenate(found.values), found.right
+    if found.names == TRACKED_FEATURES:
+        single = found.names.index("single")
+        return {"probability by single frames": lambda rows: expit(rows[:, single])}
     score = FEATURES.index("score")
     isotonic = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(values[:, score], right)
     signs = [DIRECTION.get(name, 0) for name in FEATURES]
@@ -73,7 +79,8 @@ def panel(name, found, numbers):
 
 def joined(parts):
     """The clusters of several labels."""
-    out = JudgedClusters()
+    parts = list(parts)
+    out = JudgedClusters(names=parts[0].names)
     for part in parts:
         for name in ("values", "iou", "stored", "confidence", "scenes", "sources"):
             getattr(out, name).extend(getattr(part, name))
@@ -85,7 +92,7 @@ def scored(test, found):
     """Values of clusters by name, each of a fit to other clusters, the confidence aside."""
     values = np.concatenate(test.values)
     model = fit(np.concatenate(found.values), found.right, found)
-    both = {"confidence": np.concatenate(test.confidence), "probability": model.probability(values)}
+    both = {"confidence": np.concatenate(test.confidence), "probability": model.probability(values, found.names)}
     return both | {name: value(values) for name, value in alternatives(found).items()}
 
 
@@ -99,10 +106,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fit", nargs="+", required=True)
     parser.add_argument("--test", nargs="+", default=[])
+    parser.add_argument("--stage", choices=["clusters", "tracks"], default="clusters")
     parser.add_argument("--dest", type=Path)
     parser.add_argument("--png", type=Path)
     args = parser.parse_args()
-    parts, tests = judged(args.fit), judged(args.test)
+    parts, tests = judged(args.fit, args.stage), judged(args.test, args.stage)
     whole = joined(parts.values())
     fitted = fit_probability(whole)
     print(f"{len(whole)} clusters, {whole.right.mean():.3f} right; without effect: {', '.join(fitted.left_out)}")

@@ -89,6 +89,7 @@ READY = {
 """Folders that the commands of a page need and do not make: labels, or masks that are exported from them."""
 
 NOT_RUN = {
+    "python scripts/tracks_quality.py TRACKING": "needs samples of KITTI tracking, which may not be shipped",
     "python scripts/ablate_recipes.py": "needs samples of nuScenes and KITTI, which may not be shipped",
     "python scripts/compare_ground.py": "needs samples of nuScenes, KITTI and Argoverse 2, which may not be shipped",
     "pointsam-label run TRACKING": "needs samples of KITTI tracking, which may not be shipped",
@@ -99,6 +100,7 @@ NOT_RUN = {
     "pointsam-label run DATA --out OUT --semantics precomputed --masks-dir MASKS --mapping": "needs a mapping file",
     "pointsam-label fit-probability": "needs a hundred clusters: the tests have them",
     "pointsam-label clusters DATA --out new --masks-from labels --probability": "needs the file of fit-probability",
+    "pointsam-label tracks DATA --out labels --probability": "the same",
     "pointsam-label init DATA --png": "needs a plain folder: docs/train_your_own.md runs it on one",
     "make ": "installs or runs the tests: .ci/run does both",
     "pip install": "installs",

@@ -16,6 +16,7 @@ from pipelines.cli.options import (
     DIVISION_OPTIONS,
     ROOT_OPTIONS,
     SPLIT_HELP,
+    STAGE_OPTION,
     DataOptions,
     data_of,
     need_torch,
@@ -28,12 +29,15 @@ from pointsam.base.remote import DataPath, data_path
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pointsam.store.reader import LabelStage
+
 
 @click.command()
 @click.argument("name")
 @click.option("--recipe", default="synthetic-small", show_default=True, help="Recipe of the detector.")
 @options_of(ROOT_OPTIONS)
 @click.option("--labels", type=PATH, help="Output folder of pointsam-label for the training split.")
+@options_of((STAGE_OPTION,))
 @options_of((CLASSES_OPTION,))
 @click.option("--wrong", type=PATH, multiple=True, help="noise: labels made with a wrong calibration. Repeatable.")
 @click.option("--other", type=data_path, metavar="PATH", help="Another root: its validation split is scored as well.")
@@ -54,6 +58,7 @@ def experiment(
     fraction: float,
     cost: float,
     labels: Path | None,
+    stage: LabelStage | None,
     mapping: Path | None,
     wrong: tuple[Path, ...],
     seeds: str,
@@ -110,6 +115,7 @@ def experiment(
         other=None if other is None else replace(data_of({"data": other}), classes=data.classes),
         other_split=other_split,
         command=command,
+        stage=stage,
     )
     if dry_run:
         click.echo("\n".join([text_table(("", "supervision", "done, seeds"), planned(request)), *hidden(request)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,11 @@ from pipelines.cli.options import (
     ACCEPT_OPTION,
     CLUSTERS_OPTIONS,
     DATA_OPTIONS,
+    DEVICE_OPTION,
+    LATER_OPTIONS,
     MASKS_OPTIONS,
     READING_OPTIONS,
+    STAGE_OPTION,
     TRUTH_MAPPING_OPTION,
     DataOptions,
     ReadingOptions,
@@ -34,6 +38,7 @@ from pipelines.cli.options import (
 from pipelines.cli.output import JSON_OPTION, STDOUT, remark, require_apart, show
 from pipelines.cli.parameters import PATH, PluginName
 from pipelines.cli.probability import fit_probability
+from pipelines.cli.queue import queue
 from pipelines.cli.robustness import calibrate, noise
 from pipelines.cli.world import demo, synth
 from pointsam import __version__
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
 
     from pipelines.labelling.jobs import Summary
     from pipelines.labelling.request import Request
+    from pointsam.store.reader import LabelStage
 
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -106,21 +112,35 @@ def check(
 @main.command()
 @options_of(DATA_OPTIONS, MASKS_OPTIONS, CLUSTERS_OPTIONS)
 def run(**options: Unpack[RunOptions]) -> None:
-    """Run both stages: masks, then clusters."""
+    """Run all stages: masks, clusters, then tracks of the scenes whose frames are all there.
+
+    Second looks come before tracks with --set looks.enabled=true (docs/looks.md).
+    """
     request = request_of(options)
     if options["dry_run"]:
-        _plan(request, ("masks", "clusters"), options["json_file"])
+        more = ("looks",) if request.config.looks.enabled else ()
+        _plan(request, ("masks", "clusters", *more), options["json_file"])
         return
     from pipelines.labelling.jobs import run_clusters, run_masks
+    from pipelines.labelling.looks import run_looks
+    from pipelines.labelling.tracks import run_tracks
 
-    _close(request, [run_masks(request), run_clusters(request)], options["json_file"])
+    summaries = [run_masks(request), run_clusters(request)]
+    # Scenes have frames in several shards: the call that finds all of them looks again and tracks them.
+    whole = replace(request, execution=replace(request.execution, shard=(0, 1)))
+    if request.config.looks.enabled:
+        summaries.append(run_looks(whole))
+    if request.config.tracks.enabled:
+        summaries.append(run_tracks(replace(whole, probability=None)))
+    _close(request, summaries, options["json_file"])
 
 
 @main.command()
 @options_of(DATA_OPTIONS, MASKS_OPTIONS)
 def masks(**options: Unpack[RunOptions]) -> None:
     """Run the 2D stage only. It writes the detections and candidate masks of every image."""
-    _refuse_idle(options["overrides"], "clusters", "it has an effect on clusters only: give it to that command")
+    for stage in ("clusters", "looks", "tracks"):
+        _refuse_idle(options["overrides"], stage, f"it has an effect on {stage} only: give it to that command")
     request = request_of(options)
     if options["dry_run"]:
         _plan(request, ("masks",), options["json_file"])
@@ -137,6 +157,8 @@ def masks(**options: Unpack[RunOptions]) -> None:
 def clusters(**options: Unpack[RunOptions]) -> None:
     """Run the 3D stage only. It makes clusters from stored masks; no network runs."""
     _refuse_idle(options["overrides"], "masks", "the masks already exist: give it to run or masks, with a new --out")
+    for stage in ("looks", "tracks"):
+        _refuse_idle(options["overrides"], stage, f"it has an effect on {stage} only: give it to that command")
     request = request_of(options)
     if options["dry_run"]:
         _plan(request, ("clusters",), options["json_file"])
@@ -147,30 +169,98 @@ def clusters(**options: Unpack[RunOptions]) -> None:
 
 
 @main.command()
+@options_of(LATER_OPTIONS, (DEVICE_OPTION,))
+@click.option("--masks-dir", type=PATH, help="Folder of 2D results, as for the masks.")
+@click.option("--weights", type=PATH, help="Checkpoint of the segmenter, as for the masks.")
+@click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
+@click.option("--probability", type=PATH, help="File of fit-probability, as for the clusters.")
+def looks(**options: Unpack[RunOptions]) -> None:
+    """Run second looks only. LiDAR components and tracks say where the models of the masks are asked again.
+
+    Objects that no mask of the first round found are added. The labels of the first round in OUT stay.
+    """
+    for stage in ("masks", "clusters"):
+        _refuse_idle(options["overrides"], stage, "the clusters already exist: give it to run, with a new --out")
+    request = request_of(options)
+    wanted = request.config.looks
+    if not (wanted.components.enabled or wanted.tracks.enabled):
+        raise click.UsageError(
+            f"the recipe {options['recipe']} has no second looks; add --set looks.components.enabled=true or --set "
+            "looks.tracks.enabled=true, or use --recipe default"
+        )
+    request = replace(request, config=replace(request.config, looks=replace(wanted, enabled=True)))
+    from pipelines.labelling.looks import run_looks
+
+    _close(request, [run_looks(request)], options["json_file"])
+
+
+@main.command()
+@options_of(LATER_OPTIONS)
+@click.option(
+    "--probability",
+    type=PATH,
+    help="File of pointsam-label fit-probability --stage tracks (docs/probability.md).  [default: the package's]",
+)
+def tracks(**options: Unpack[RunOptions]) -> None:
+    """Run the stage over time only. It follows the clusters of OUT through each scene; no network runs.
+
+    Classes are voted over tracks, misses are recovered, and flickers are dropped. The single-frame labels stay.
+    """
+    from pipelines.labelling.tracks import run_tracks
+
+    for stage in ("masks", "clusters", "looks"):
+        _refuse_idle(options["overrides"], stage, "the clusters already exist: give it to run, with a new --out")
+    request = replace(request_of({**options, "probability": None}), probability=options["probability"])
+    if not request.config.tracks.enabled:
+        raise click.UsageError(
+            f"the recipe {options['recipe']} has no tracks; add --set tracks.enabled=true and the rules to use, or use "
+            "--recipe default"
+        )
+    _close(request, [run_tracks(request)], options["json_file"])
+
+
+@main.command()
 @click.argument("out", type=PATH)
-@click.argument("frame")
-@click.option("--png", type=PATH, help="Draw the cameras and a bird's-eye view to this file.")
+@click.argument("frame", required=False)
+@click.option("--track", metavar="SCENE:ID", help="Show an object through time in place of a frame.")
+@click.option("--png", type=PATH, help="Draw the cameras and a bird's-eye view, or crops and a path, to this file.")
 @click.option("--data", type=data_path, metavar="PATH", help="Data set root, if it has moved since the run.")
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
-@options_of(READING_OPTIONS)
+@options_of((STAGE_OPTION,), READING_OPTIONS)
 @JSON_OPTION
 def inspect(
     out: Path,
-    frame: str,
+    frame: str | None,
+    track: str | None,
     png: Path | None,
     data: DataPath | None,
     masks_from: Path | None,
+    stage: LabelStage | None,
     json_file: Path | None,
     **options: Unpack[ReadingOptions],
 ) -> None:
-    """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0."""
-    from pipelines.review.inspect import draw_labels, frame_summary
+    """Show how each cluster of a frame was made. FRAME is an id or a position in the run, from 0.
+
+    With --track, show one object through its scene: how it was found in each frame, and how its class was voted.
+    """
+    from pipelines.review.inspect import draw_labels, frame_summary, inspect_track
 
     require_apart(png=png, json=json_file)
-    document = frame_summary(out, frame)
+    if (frame is None) == (track is None):
+        raise click.UsageError("give FRAME, or --track SCENE:ID")
+    if track is not None:
+        if stage == "clusters":
+            raise click.UsageError("single-frame labels have no tracks: leave out --stage clusters")
+        found = inspect_track(out, track, png, data, reading_of(options))
+        show(found.text(), found.as_dict(), json_file)
+        if png is not None:
+            remark(f"drew {png}", json_file)
+        return
+    assert frame is not None
+    document = frame_summary(out, frame, stage)
     show(document.text(), document.as_dict(), json_file)
     if png is not None:
-        draw_labels(out, document.frame_id, png, data, masks_from, reading_of(options))
+        draw_labels(out, document.frame_id, png, data, masks_from, reading_of(options), stage)
         remark(f"drew {png}", json_file)
 
 
@@ -181,12 +271,13 @@ def inspect(
 @click.option("--markdown", type=PATH, help="Also write the tables to this file.")
 @click.option("--parquet", type=PATH, help="Also write one row per object and cluster to this file.")
 @click.option("--against", type=PATH, help="A second output folder to compare with.")
+@click.option("--self-check", is_flag=True, help="Give the figures that need no ground truth, too.")
 @click.option(
     "--truth",
     metavar="SOURCE",
     help="Ground truth to use, such as panoptic, lidarseg, semantickitti or boxes.  [default: the best in DATA]",
 )
-@options_of(READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
+@options_of((STAGE_OPTION,), READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def evaluate(
     out: Path,
@@ -195,14 +286,18 @@ def evaluate(
     markdown: Path | None,
     parquet: Path | None,
     against: Path | None,
+    self_check: bool,
     truth: str | None,
+    stage: LabelStage | None,
     mapping: Path | None,
     overwrite: bool,
     **options: Unpack[ReadingOptions],
 ) -> None:
     """Score labels against ground truth. OUT holds the labels, DATA the ground truth.
 
-    Prints panoptic, class-agnostic and semantic quality, also by range, number of points, visibility and camera.
+    Prints panoptic, class-agnostic and semantic quality, also by range, number of points, visibility and camera, and
+    the quality of tracks. Without ground truth it prints what labels show of their own errors; with --against, whether
+    they got worse.
     """
     from pipelines.review.evaluate import run_eval
     from pointsam.base.files import require_free
@@ -210,7 +305,8 @@ def evaluate(
     require_apart(markdown=markdown, parquet=parquet, json=json_file)
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
-    found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading_of(options), mapping)
+    reading = reading_of(options)
+    found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading, mapping, stage, self_check)
     show(found.text, found.figures, json_file)
     remark(f"next: {found.next_command}", json_file)
     if not found.whole:
@@ -223,8 +319,11 @@ def evaluate(
 @click.option("--dest", type=PATH, required=True, help="Folder of the page.")
 @click.option("--masks-from", type=PATH, help="Folder of the masks that the clusters were made from.  [default: OUT]")
 @click.option("--frames", help="Comma-separated ids of the frames to show.  [default: worst, best, some between]")
+@click.option(
+    "--queue", "queued", is_flag=True, help="Show the frames that pointsam-label queue lists first, with its reasons."
+)
 @click.option("--show", "count", type=click.IntRange(1), default=12, show_default=True, help="Show so many frames.")
-@options_of(READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
+@options_of((STAGE_OPTION,), READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
 @click.option("--overwrite", is_flag=True, help="Replace an existing page; other folders are never replaced.")
 def report(
     out: Path,
@@ -232,7 +331,9 @@ def report(
     dest: Path,
     masks_from: Path | None,
     frames: str | None,
+    queued: bool,
     count: int,
+    stage: LabelStage | None,
     mapping: Path | None,
     overwrite: bool,
     **options: Unpack[ReadingOptions],
@@ -240,8 +341,10 @@ def report(
     """Write a page about the labels of OUT. It shows metrics, charts, the worst and best frames, and a 3D view."""
     from pipelines.review.report import write_report
 
-    reading = reading_of(options)
-    page = write_report(out, dest, data, masks_from, count, overwrite, frame_list(frames), reading, mapping)
+    if queued and frames is not None:
+        raise click.BadParameter("give either the frames or --queue, which chooses them", param_hint="--frames")
+    reading, chosen = reading_of(options), frame_list(frames)
+    page = write_report(out, dest, data, masks_from, count, overwrite, chosen, reading, mapping, stage, queued)
     for note in page.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(f"wrote {page.path}\nnext: open it in a browser; no server is needed")
@@ -254,7 +357,7 @@ def report(
 @click.argument("data", type=data_path)
 @click.option("--to", "form", type=PluginName("exporters"), required=True, help="Format.")
 @click.option("--dest", type=PATH, required=True, help="Folder to write to.")
-@options_of(READING_OPTIONS)
+@options_of((STAGE_OPTION,), READING_OPTIONS)
 @click.option("--eval-set", "split", help="Split that the files are for.  [default: that of the labels]")
 @click.option(
     "--class",
@@ -270,6 +373,7 @@ def export(
     data: DataPath,
     form: str,
     dest: Path,
+    stage: LabelStage | None,
     split: str | None,
     classes: tuple[str, ...],
     masks_from: Path | None,
@@ -281,7 +385,8 @@ def export(
     from pipelines.review.export import format_of
 
     names, reading = dict(_pair(text) for text in classes), reading_of(options)
-    written, note = write(out, data, dest, form, reading, split, masks_from, overwrite, names), format_of(form).note
+    written = write(out, data, dest, form, reading, split, masks_from, overwrite, names, stage)
+    note = format_of(form).note
     click.echo(f"wrote {counted(written.frames, 'frame')} of split {written.split!r} to {dest} ({form})")
     for text in (*written.notes, *([note] if note else [])):
         click.echo(f"note: {text}")
@@ -296,7 +401,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 for command in (
     *(init, convert, synth, demo, explain, weights, list_plugins),
-    *(fit_probability, noise, calibrate, try_2d),
+    *(fit_probability, queue, noise, calibrate, try_2d),
 ):
     main.add_command(command)
 

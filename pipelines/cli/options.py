@@ -81,13 +81,18 @@ CLASSES_OPTION = click.option(
     type=PATH,
     help="Mapping file with own classes (docs/mapping.md).  [default: the classes of the labels]",
 )
-DATA_OPTIONS = (
+STAGE_OPTION = click.option(
+    "--stage",
+    type=click.Choice(["clusters", "looks", "tracks"]),
+    help="Labels to use: those of the first round, after second looks, or after tracking.  "
+    "[default: the last finished stage]",
+)
+_SOURCE = (
     click.argument("data", type=data_path),
     click.option("--out", type=PATH, required=True, help="Output folder. Running again continues it."),
     *READING_OPTIONS,
-    click.option("--frames", help="Comma-separated frame ids."),
-    click.option("--split", help="Split or scene name (train, val, scene-0061)."),
-    click.option("--sample", type=click.IntRange(1), help="Use so many of them, evenly spaced.  [default: all]"),
+)
+_RECIPE = (
     click.option(
         "--recipe",
         type=click.Choice(_RECIPES),
@@ -96,10 +101,8 @@ DATA_OPTIONS = (
         help="Configuration to start from (docs/recipes.md).",
     ),
     click.option("--set", "overrides", multiple=True, metavar="NAME=VALUE", help="Change one field of the recipe."),
-    click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration (docs/robustness.md)."),
-    click.option("--calibration", type=PATH, help="Correct the calibration by a file of pointsam-label calibrate."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the masks; --noise has its own."),
-    click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."),
+)
+_EXECUTION = (
     click.option(
         "--workers", type=click.IntRange(1), help="Processes; threads for masks on a GPU.  [default: one per core]"
     ),
@@ -107,9 +110,26 @@ DATA_OPTIONS = (
     click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads per worker."),
     click.option("--shard", default="0/1", show_default=True, metavar="I/N", help="Process every N-th shard, from I."),
     click.option("--retry-failed", is_flag=True, help="Redo shards that hold quarantined frames."),
+)
+DEVICE_OPTION = click.option(
+    "--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1."
+)
+DATA_OPTIONS = (
+    *_SOURCE,
+    click.option("--frames", help="Comma-separated frame ids."),
+    click.option("--split", help="Split or scene name (train, val, scene-0061)."),
+    click.option("--sample", type=click.IntRange(1), help="Use so many of them, evenly spaced.  [default: all]"),
+    *_RECIPE,
+    click.option("--noise", multiple=True, metavar="NAME=VALUE", help="Perturb the calibration (docs/robustness.md)."),
+    click.option("--calibration", type=PATH, help="Correct the calibration by a file of pointsam-label calibrate."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the masks; --noise has its own."),
+    DEVICE_OPTION,
+    *_EXECUTION,
     click.option("--dry-run", is_flag=True, help="Print the number of images, hours and bytes; write nothing."),
     JSON_OPTION,
 )
+LATER_OPTIONS = (*_SOURCE, *_RECIPE, *_EXECUTION, JSON_OPTION)
+"""Options of stages after the clusters, whose frames and calibration are those of the clusters in OUT."""
 MASKS_OPTIONS = (
     click.option(
         "--masks",
@@ -177,25 +197,25 @@ class DataOptions(_Root, total=False):
 
 class _Run(DataOptions):
     out: Path
-    frames: str | None
-    split: str | None
-    sample: int | None
     recipe: str
     overrides: tuple[str, ...]
-    seed: int
-    device: str
     workers: int | None
     engine: str
     threads: int
     shard: str
     retry_failed: bool
-    dry_run: bool
     json_file: Path | None
 
 
 class RunOptions(_Run, total=False):
     """Values of DATA_OPTIONS, MASKS_OPTIONS and CLUSTERS_OPTIONS; a command may lack the optional ones."""
 
+    frames: str | None
+    split: str | None
+    sample: int | None
+    seed: int
+    device: str
+    dry_run: bool
     backend: str | None
     semantics: str | None
     masks_dir: Path | None
@@ -330,7 +350,7 @@ def request_of(options: RunOptions) -> Request:
         masks,
         backend=backend,
         semantics=semantics,
-        seed=options["seed"],
+        seed=options.get("seed", 0),
     )
     overrides = (*options["overrides"], *(["clusters.refine.enabled=false"] if options.get("no_sar") else []))
     config = with_overrides(replace(config, masks=masks), overrides)
@@ -338,9 +358,9 @@ def request_of(options: RunOptions) -> Request:
         data=data_of(options),
         out=options["out"],
         config=config,
-        selection=Selection(frame_list(options["frames"]), options["split"], options["sample"]),
+        selection=Selection(frame_list(options.get("frames")), options.get("split"), options.get("sample")),
         execution=Execution(
-            device=options["device"],
+            device=options.get("device", "cpu"),
             threads=options["threads"],
             workers=options["workers"],
             engine=options["engine"],

@@ -16,11 +16,20 @@ from pointsam.base.remote import DataPath, data_path
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pointsam.store.reader import LabelStage
+
 
 @click.command("fit-probability")
 @click.argument("out", type=PATH)
 @click.argument("data", type=data_path)
 @click.option("--dest", type=PATH, required=True, help="JSON file to write.")
+@click.option(
+    "--stage",
+    type=click.Choice(["clusters", "tracks"]),
+    default="clusters",
+    show_default=True,
+    help="Labels that the probability is for: those of each frame alone, or those after tracking.",
+)
 @click.option("--split", help="Split or scene of the frames to use.  [default: all frames of the labels]")
 @options_of(READING_OPTIONS, (TRUTH_MAPPING_OPTION,))
 @JSON_OPTION
@@ -29,6 +38,7 @@ def fit_probability(
     out: Path,
     data: DataPath,
     dest: Path,
+    stage: LabelStage,
     split: str | None,
     mapping: Path | None,
     json_file: Path | None,
@@ -51,6 +61,6 @@ def fit_probability(
     require_apart(dest=dest, json=json_file)
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
-    found = run_fit_probability(out, data, dest, split, overwrite, reading_of(options), mapping)
+    found = run_fit_probability(out, data, dest, split, overwrite, reading_of(options), mapping, stage)
     show(found.text(), found.as_dict(), json_file)
     remark(f"next: pointsam-label {shlex.join(found.again)}", json_file)

@@ -21,7 +21,7 @@ from pipelines.cli.options import (
     options_of,
     request_of,
 )
-from pipelines.cli.output import show
+from pipelines.cli.output import remark, show
 from pipelines.cli.parameters import PATH, RenamedOption
 from pointsam.base.remote import data_path
 
@@ -96,6 +96,8 @@ def noise(**options: Unpack[_NoiseOptions]) -> None:
         listed = f"{frames} frames, {len(cells)} cells, each with and without SAR: {', '.join(names)}"
         show(listed, {"frames": frames, "cells": names}, json_file)
         return
+    if request.config.looks.enabled:
+        remark("note: a sweep counts clusters of the first round; second looks and tracks are off", json_file)
     summary = run_noise(request, cells, remask)
     for frame_id, why in summary.failures.items():
         click.echo(f"frame {frame_id}: {why}", err=True)
@@ -140,6 +142,7 @@ def calibrate(masks_from: Path, dest: Path, most: int, overwrite: bool, **option
     data = data_of(options)
     text, changes = find(data, masks_from, default().clusters, dest, most, overwrite)
     click.echo(text)
+    click.echo("note: masks of the first round were compared; second looks are not used")
     if not changes:
         return
     given = [str(options["data"]), "--out", "OUT", "--masks-from", str(masks_from), "--calibration", str(dest)]

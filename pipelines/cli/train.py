@@ -17,6 +17,7 @@ from pipelines.cli.options import (
     DIVISION_OPTIONS,
     ROOT_OPTIONS,
     SPLIT_HELP,
+    STAGE_OPTION,
     DataOptions,
     data_of,
     need_torch,
@@ -34,6 +35,8 @@ from pointsam.base.words import counted
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pointsam.store.reader import LabelStage
+
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="mixsup-train")
@@ -46,6 +49,7 @@ def main() -> None:
 @options_of(ROOT_OPTIONS)
 @click.option("--budget", type=PATH, required=True, help="File of `mixsup-train budget`: the objects that have boxes.")
 @click.option("--labels", type=PATH, help="Output folder of pointsam-label.")
+@options_of((STAGE_OPTION,))
 @click.option("--out", type=PATH, required=True, help="Folder of the run. Running again continues it.")
 @click.option(
     "--val",
@@ -68,6 +72,7 @@ def fit(
     recipe: str,
     budget: Path,
     labels: Path | None,
+    stage: LabelStage | None,
     mapping: Path | None,
     out: Path,
     val: str | None,
@@ -101,7 +106,7 @@ def fit(
     changes = overrides if seed is None else (*overrides, f"train.seed={seed}")
     data = in_classes_of(data_of(options), labels, mapping)
     loaded = load_recipe(recipe, changes, data.classes)
-    request = FitRequest(loaded, data, budget, out, labels, val, device, allow_noise, init, changed)
+    request = FitRequest(loaded, data, budget, out, labels, val, device, allow_noise, init, changed, stage)
     if dry_run:
         click.echo(f"{training_plan(request)}\nnext: the same command without --dry-run")
         return

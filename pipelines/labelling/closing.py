@@ -11,7 +11,7 @@ from textwrap import indent
 from pipelines.documents import MasksDocument
 from pipelines.labelling.jobs import Summary
 from pipelines.labelling.request import Request
-from pipelines.opened import read_as_in
+from pipelines.opened import last_stage, read_as_in
 from pointsam.base.arrays import evenly
 from pointsam.base.errors import PointSamError
 from pointsam.base.tables import text_table
@@ -109,8 +109,8 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
     next_command = (
         f"pointsam-label clusters {quote(str(request.data.root))} --out {quote(str(request.out))}{_options(request)}"
     )
-    if summaries[-1].stage == "clusters":
-        labels = Labels(request.out)
+    if summaries[-1].stage != "masks":
+        labels = Labels(request.out, last_stage(Labels(request.out)))
         clusters = dict.fromkeys(labels.taxonomy.names, (0, 0))
         first = ""
         for frame_id, name, size in labels.cluster_sizes():
@@ -122,14 +122,26 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
     # The first stage that quarantined a frame has the cause.
     failures = {frame_id: why for summary in reversed(summaries) for frame_id, why in summary.failures.items()}
     warnings = _warnings(request, summaries, clusters)
-    return Closing(tuple(summaries), clusters, next_command, failures, warnings, _notes(request, clusters))
+    # Tracks alone are made without the folder of the masks, and their clusters had these notes.
+    notes = (
+        *(_notes(request, clusters) if _made_clusters(summaries) else ()),
+        *(remark for summary in summaries for remark in summary.remarks),
+    )
+    return Closing(tuple(summaries), clusters, next_command, failures, warnings, notes)
+
+
+def _made_clusters(summaries: Sequence[Summary]) -> bool:
+    return any(summary.stage == "clusters" for summary in summaries)
 
 
 def _notes(request: Request, clusters: dict[str, tuple[int, int]]) -> tuple[str, ...]:
     """A note if the probability of the clusters was fitted to other labels: of other networks, or with growth."""
     if request.probability is not None or not any(count for count, _ in clusters.values()):
         return ()
-    masks = Labels(request.masks_folder).document(MasksDocument).config
+    folder = Labels(request.masks_folder)
+    if "masks" not in folder.stages:  # `tracks` of clusters whose masks are elsewhere
+        return ()
+    masks = folder.document(MasksDocument).config
     fitted_to = []
     if masks.semantics not in _FITTED_TO or masks.prompts != "boxes":
         fitted_to.append(f"from boxes of {', '.join(_FITTED_TO)}, not from {masks.prompts} of {masks.semantics}")
@@ -156,7 +168,7 @@ def _blind_cameras(request: Request, summaries: Sequence[Summary]) -> tuple[str,
 
     Frames that cannot be read now are left out.
     """
-    if summaries[-1].stage != "clusters" or not summaries[-1].units:
+    if not any(summary.stage == "clusters" and summary.units for summary in summaries):
         return ()
     good = [frame.frame_id for frame in Labels(request.out).frames() if frame.status == "ok"]
     dataset = read_as_in(request.masks_folder, request.data).open()
@@ -182,7 +194,7 @@ def _no_cluster(
     request: Request, summaries: Sequence[Summary], clusters: dict[str, tuple[int, int]]
 ) -> tuple[str, ...]:
     """A warning if no cluster was made although frames were labelled, with the likely cause."""
-    if summaries[-1].stage != "clusters" or any(count for count, _ in clusters.values()):
+    if not _made_clusters(summaries) or any(count for count, _ in clusters.values()):
         return ()
     good = [frame.frame_id for frame in Labels(request.out).frames() if frame.status == "ok"]
     if not good:
@@ -226,5 +238,7 @@ def _cost(summary: Summary) -> str:
             f"({summary.units / summary.wall_seconds:.2f} per second), largest worker {summary.peak_mb:.0f} MB\n"
             f"  seconds by step, all workers: {steps}"
         )
+        if summary.counts:
+            done += "\n  " + ", ".join(f"{count} {name}" for name, count in summary.counts.items())
     left = f"\n  {summary.shards_left} shards are left to other --shard calls" if summary.shards_left else ""
     return done + left

@@ -58,7 +58,7 @@ class Summary:
     """The work of one call on a stage.
 
     Args:
-        stage: "masks" or "clusters".
+        stage: "masks", "clusters" or "tracks".
         units: number of images or frames that this call processed.
         shards_left: number of shards that other machines (`--shard i/n`) still have to process.
         failures: frame_id -> code, message and hint, of all shards of this call, also those done by earlier calls.
@@ -67,6 +67,8 @@ class Summary:
         peak_mb: resident memory of the largest worker.
         unmapped: number of detected objects by label, for labels that map to no class, likewise of all shards.
         notices: what is suspicious about the 2D results, or about the masks that clusters are made from.
+        remarks: what readers should know, but nothing is wrong.
+        counts: what this call made, by name, where frames do not say it.
     """
 
     stage: str
@@ -78,6 +80,8 @@ class Summary:
     peak_mb: float = 0.0
     unmapped: dict[str, int] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, batch: Sequence[TaskResult[object]]) -> None:
         """Add the results of a shard."""
@@ -85,6 +89,14 @@ class Summary:
         self.peak_mb = max([self.peak_mb, *(done.peak_mb for done in batch)])
         for done in batch:
             for step, spent in done.seconds.items():
+                self.seconds[step] = self.seconds.get(step, 0.0) + spent
+
+    def add_stats(self, stats: ShardStats) -> None:
+        """Add the statistics of a shard whose frames are its units."""
+        self.units += len(stats.seconds)
+        self.peak_mb = max(self.peak_mb, stats.peak_mb)
+        for steps in stats.seconds.values():
+            for step, spent in steps.items():
                 self.seconds[step] = self.seconds.get(step, 0.0) + spent
 
 

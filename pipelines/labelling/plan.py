@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from pipelines.labelling.images import images_of
 from pipelines.labelling.jobs import Summary, run_clusters, run_masks
+from pipelines.labelling.looks import run_looks
 from pipelines.labelling.request import Execution, Request
 from pipelines.opened import open_masks
 from pointsam.base.arrays import evenly
@@ -32,6 +34,8 @@ class Plan:
         megabytes: size of the output folder, likewise.
         probe: id of the measured frame.
         workers: number of processes that the hours are for, by stage.
+        crops: number of crops that second looks show to the detector, likewise; None without second looks. Looks
+            that tracks ask for come on top.
         notes: frames that cannot be read, what is suspicious about the 2D results, and the error of the measured frame.
     """
 
@@ -42,6 +46,7 @@ class Plan:
     probe: str
     workers: dict[str, int]
     notes: tuple[str, ...]
+    crops: int | None = None
 
     @property
     def measured(self) -> bool:
@@ -61,8 +66,11 @@ class Plan:
                 f"about {duration(self.hours * 3600)} with {workers} and {self.megabytes:.1f} MB of disk "
                 f"(measured on frame {self.probe}; nothing was written)"
             )
+        count = f"{self.frames} frames, {self.images} images"
+        if self.crops is not None:
+            count += f", about {self.crops} crops for second looks (those that tracks ask for come on top)"
         step = "the same command without --dry-run" if self.measured else "correct the file, then this command again"
-        return "\n".join([f"{self.frames} frames, {self.images} images", cost, *self.notes, f"next: {step}"])
+        return "\n".join([count, cost, *self.notes, f"next: {step}"])
 
 
 def plan(request: Request, stages: tuple[str, ...]) -> Plan:
@@ -72,7 +80,7 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
 
     Args:
         request: as for the run; nothing is written to its output folder.
-        stages: stages of the run: "masks", "clusters" or both.
+        stages: stages of the run: "masks", "clusters" or both, and "looks" after both.
     """
     if stages[0] == "masks":
         dataset = request.data.open()
@@ -92,7 +100,12 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
             execution=replace(request.execution, workers=1, engine="local", shard=(0, 1)),
             masks_from=masks_from,
         )
-        done = [run_masks(small, frames) if stage == "masks" else run_clusters(small) for stage in stages]
+        run: dict[str, Callable[[], Summary]] = {
+            "masks": lambda: run_masks(small, frames),
+            "clusters": lambda: run_clusters(small),
+            "looks": lambda: run_looks(small),
+        }
+        done = [run[stage]() for stage in stages]
         num_bytes = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
     workers = {stage: request.execution.workers_for(stage) for stage in stages}
     seconds = sum(_seconds(summary, workers[summary.stage], request.execution) for summary in done)
@@ -109,6 +122,9 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
             f"{lacking} lack files that are read, and take no time",
             *notes,
         )
+    if stages[0] == "masks" and len(stages) > 1 and request.config.tracks.enabled:
+        notes = (*notes, "tracks come on top: a part of a second a frame, and as much disk as the clusters again")
+    looks = next((summary for summary in done if summary.stage == "looks"), None)
     good = None if failures else share * len(readable) / len(sampled)
     return Plan(
         frames=share,
@@ -118,6 +134,7 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
         probe=probe,
         workers=workers,
         notes=notes,
+        crops=None if good is None or looks is None else round(looks.counts["crops"] * good),
     )
 
 
@@ -134,6 +151,6 @@ def _readable(dataset: Dataset, frame_id: str, stages: tuple[str, ...]) -> bool:
         frame = read_frame(dataset, frame_id)
     except PointSamError:
         return False
-    kinds = tuple({"masks": "image ", "clusters": "sweep "}[stage] for stage in stages)
+    kinds = tuple({"masks": "image ", "clusters": "sweep ", "looks": "image "}[stage] for stage in stages)
     wanted = {name for name in sources_of(frame) if name.startswith(kinds)}
     return digests_of(frame, wanted.__contains__).keys() == wanted

@@ -85,7 +85,7 @@ class Execution:
 
     def uses_gpu(self, stage: str) -> bool:
         """Whether each worker of a stage needs a GPU."""
-        return stage == "masks" and self.device != "cpu"
+        return stage in ("masks", "looks") and self.device != "cpu"
 
     def engine_for(self, stage: str) -> str:
         """The engine of a stage: where one process owns a GPU, its threads read, detect and compress for it."""

@@ -23,7 +23,7 @@ from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points, read_sweep_points
 from pointsam.masks import load_segmenter
-from pointsam.masks.base import in_batches
+from pointsam.masks.base import BatchSegmenter, in_batches
 from pointsam.masks.requests import Request
 from pointsam.semantics import load_semantics, result_files
 from pointsam.semantics.base import InTurn, SemanticModel, is_concurrent
@@ -45,6 +45,30 @@ from pointsam.types import (
 )
 
 _Work: TypeAlias = Callable[[Sequence[Task]], list[TaskResult[object]]]
+
+
+def open_semantics(
+    config: MasksConfig, mapping: LabelMapping, semantics_dir: Path | None, device: str, threads: int, root: str
+) -> SemanticModel:
+    """The source of classes; arguments as of `MaskWorker`, and the root of the data."""
+    semantics = load_semantics(
+        config.semantics,
+        mapping=mapping,
+        masks_dir=semantics_dir,
+        config=config.semantics_options(),
+        seed=config.seed,
+        threads=threads,
+        device=device,
+        data_root=root,
+        needs_masks=config.needs_masks,
+    )
+    return semantics if is_concurrent(semantics) else InTurn(semantics)
+
+
+def open_segmenter(config: MasksConfig, weights: Path | None, device: str, threads: int) -> BatchSegmenter:
+    """The segmenter; arguments as of `MaskWorker`."""
+    options = config.segmenter_options()
+    return in_batches(load_segmenter(config.backend, weights=weights, device=device, config=options, threads=threads))
 
 
 class MaskWorker:
@@ -74,27 +98,10 @@ class MaskWorker:
         self.dataset: Dataset = data.open()
         self.config = config
         self.taxonomy: Taxonomy = mapping.taxonomy
-        semantics = load_semantics(
-            self.config.semantics,
-            mapping=mapping,
-            masks_dir=semantics_dir,
-            config=self.config.semantics_options(),
-            seed=self.config.seed,
-            threads=threads,
-            device=device,
-            data_root=str(self.dataset.root),
-            needs_masks=self.config.needs_masks,
-        )
-        self.semantics: SemanticModel = semantics if is_concurrent(semantics) else InTurn(semantics)
-        self.results = result_files(config.semantics, semantics_dir, str(self.dataset.root))
-        segmenter = load_segmenter(
-            self.config.backend,
-            weights=weights,
-            device=device,
-            config=self.config.segmenter_options(),
-            threads=threads,
-        )
-        self.segmenter = in_batches(segmenter)
+        root = str(self.dataset.root)
+        self.semantics = open_semantics(config, mapping, semantics_dir, device, threads, root)
+        self.results = result_files(config.semantics, semantics_dir, root)
+        self.segmenter = open_segmenter(config, weights, device, threads)
         self._of_thread = threading.local()
 
     def __call__(self, tasks: Sequence[Task]) -> list[TaskResult[ImageMasks]]:

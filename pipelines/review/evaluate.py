@@ -1,20 +1,25 @@
-"""`pointsam-label eval`: the labels of an output folder against the ground truth of its data set."""
+"""`pointsam-label eval`: labels against the ground truth of their data set, and what they show without it."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.data import AS_FOUND, Reading
-from pipelines.opened import calibration_notes, open_run
+from pipelines.opened import OpenedRun, calibration_notes, open_run
+from pipelines.review.checked import check_run, compare_runs
+from pipelines.review.scored import scored
+from pointsam.base.errors import NothingToScoreError
 from pointsam.base.files import page_bytes, require_free, write_together
 from pointsam.base.remote import DataPath
+from pointsam.datasets.mapped import MappedDataset
 from pointsam.datasets.unknown_classes import unknown_text
-from pointsam.evaluate.labels import evaluate_labels
-from pointsam.evaluate.quality import compare
+from pointsam.evaluate.quality import FolderQuality, compare, compare_tracking
 from pointsam.evaluate.verdicts import verdict_writer
+from pointsam.store.reader import LabelStage
 
 
 class Evaluation(NamedTuple):
@@ -43,8 +48,12 @@ def run_eval(
     overwrite: bool = False,
     reading: Reading = AS_FOUND,
     mapping: Path | None = None,
+    stage: LabelStage | None = None,
+    self_check: bool = False,
 ) -> Evaluation:
     """Score one folder, or two, and write the requested files.
+
+    Without ground truth, the figures of `pointsam.evaluate.selfcheck` take its place.
 
     Args:
         out: the output folder.
@@ -56,39 +65,69 @@ def run_eval(
         overwrite: replace existing files.
         reading: how the data set is read; what is left out is as in the run.
         mapping: a mapping file whose `truth` is used in place of the run's.
+        stage: the stage whose labels are scored, None for the last one that is finished.
+        self_check: give the figures that need no ground truth also where there is some.
 
     Returns:
         The metrics of both folders.
 
     Raises:
         StoreError: OUT003 if a file exists or cannot be written; and what `open_run` and `evaluate_labels`
-            raise.
+            raise; without ground truth only as `_against_truth` does.
     """
     for path in (markdown, parquet):
         if path is not None:
             require_free(path, overwrite)
     folders = [folder for folder in (out, against) if folder is not None]
-    runs = [open_run(folder, data, reading=reading, mapping=mapping) for folder in folders]
-    with ExitStack() as stack:
-        rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
-        on_verdict = rows.add if rows is not None else lambda _: None
-        reports = [evaluate_labels(out, runs[0].truth, truth, on_verdict)]
-    if against is not None:
-        reports.append(evaluate_labels(against, runs[1].truth, truth))
+    runs = [open_run(folder, data, reading=reading, mapping=mapping, stage=stage) for folder in folders]
+    reports = _against_truth(runs, truth, parquet)
+    checked = [check_run(run) for run in runs] if self_check or not reports else []
+    pair = compare_runs(*checked) if len(checked) == 2 else None
+    without_truth = [one.table() for one in checked] + ([] if pair is None else [pair.table()])
+    beside = [compare(*reports), *compare_tracking(*reports)] if len(reports) == 2 else []
+
     pages = [report.text() for report in reports]
     pages += [f"note: {run.labels.out}: {note}" for run in runs for note in calibration_notes(run.labels)]
-    unknown = unknown_text(runs[0].truth, reports[0].scored)
+    unknown = unknown_text(runs[0].truth, reports[0].scored) if reports else ""
     if unknown:
         pages.append(f"note: {unknown}: they are void and not scored")
-    page = "\n\n".join(report.markdown() for report in reports)
-    if against is not None:
-        beside = compare(*reports)
-        pages.append(beside.text())
-        page += "\n" + beside.markdown() + "\n"
+    pages += [table.text() for table in (*beside, *without_truth)]
+    pages += [f"note: {one.out}: {note}" for one in checked for note in one.notes]
+    if not reports:
+        pages.append(f"note: {data} has no ground truth of these frames: nothing here is a measured quality")
     if markdown is not None:
+        parts = [report.markdown() for report in reports] or ["# Labels without ground truth\n"]
+        page = "\n\n".join(parts) + "".join(f"\n{table.markdown()}\n" for table in (*beside, *without_truth))
         write_together([(markdown, page_bytes(page))])
-    whole = not any(report.not_scored for report in reports)
     words = ["pointsam-label", "inspect", str(out), "0"]
     if "masks" in runs[0].labels.stages:  # pictures need them
         words += ["--png", "frame.png", "--data", str(data)]
-    return Evaluation("\n\n".join(pages), [report.as_dict() for report in reports], whole, shlex.join(words))
+    if not reports:
+        words = ["pointsam-label", "queue", str(out), str(data)]
+    figures = [report.as_dict() for report in reports] or [{"out": str(one.out), "truth": None} for one in checked]
+    for entry, one in zip(figures, checked, strict=False):
+        entry["self_check"] = one.as_dict()
+    if pair is not None:
+        figures[0]["self_check_against"] = pair.as_dict()
+    whole = not any(report.not_scored for report in reports)
+    return Evaluation("\n\n".join(pages), figures, whole, shlex.join(words))
+
+
+def _against_truth(runs: Sequence[OpenedRun], truth: str | None, parquet: Path | None) -> list[FolderQuality]:
+    """The quality of each run; none if there is no ground truth, and nothing was asked for that needs it.
+
+    Raises:
+        NothingToScoreError: DAT009 if there is none and the user names a source or a file of rows, if the ground truth
+            has no class of the labels, or if all frames are quarantined.
+    """
+    try:
+        with ExitStack() as stack:
+            rows = stack.enter_context(verdict_writer(parquet)) if parquet is not None else None
+            reports = [scored(runs[0], truth, rows.add if rows is not None else lambda _: None)]
+        return reports + [scored(run, truth) for run in runs[1:]]
+    except NothingToScoreError:
+        unmapped = any(isinstance(run.truth, MappedDataset) and not run.truth.mapped for run in runs)
+        usable = all(any(frame.status == "ok" for frame in run.labels.frames()) for run in runs)
+        if truth is not None or parquet is not None or unmapped or not usable:
+            raise
+        return []

@@ -12,6 +12,7 @@ import numpy as np
 from pipelines.data import AS_FOUND, Reading
 from pipelines.opened import OpenedRun, calibration_notes, open_run
 from pipelines.review.eval_set import eval_set
+from pipelines.review.objects import TrackedScenes
 from pipelines.review.parts import true_boxes
 from pointsam.base import plugins
 from pointsam.base.errors import DatasetError, PointSamError, SchemaError
@@ -27,7 +28,9 @@ from pointsam.evaluate.quality import unfinished_notes
 from pointsam.export.base import Exported, Format, Stream
 from pointsam.export.classes import Renaming
 from pointsam.export.frame import ExportFrame, Files
+from pointsam.export.objects import ScenePaths
 from pointsam.report.page_folder import require_outside
+from pointsam.store.reader import LabelStage
 from pointsam.types import FrameLabels
 
 _NAME_HINT = "change the frame's token or id in the data set, or --eval-set: file names are made from these"
@@ -84,6 +87,7 @@ def export(
     masks_from: Path | None = None,
     overwrite: bool = False,
     classes: Mapping[str, str] | None = None,
+    stage: LabelStage | None = None,
 ) -> Written:
     """Write every finished frame of a split, with the noise and calibration of the run.
 
@@ -97,6 +101,7 @@ def export(
         masks_from: folder of the masks that the clusters were made from, None for `out`; for formats with masks.
         overwrite: replace existing files.
         classes: name in the format by class of the run (`Renaming`).
+        stage: the stage whose labels are written, None for the last one that is finished.
 
     Raises:
         SchemaError: SCH005 if there is no such format or the split does not fit (`eval_set`); SCH004 if the labels were
@@ -110,7 +115,7 @@ def export(
     """
     plugin = plugins.find("exporters", form)
     spec = plugin.load(Format)
-    run = open_run(out, data, masks_from, reading)
+    run = open_run(out, data, masks_from, reading, stage=stage)
     require_outside(dest, run.folders())
     _require_data(run.truth, spec, form)
     renaming = Renaming(run.labels.taxonomy, classes or {}, spec.classes, form)
@@ -121,7 +126,7 @@ def export(
         )
     if split is not None:
         require_name(split, f"{out}: --eval-set", _NAME_HINT)
-    planned = [frame_id for _, frame_id in run.labels.selection("clusters")]
+    planned = [frame_id for _, frame_id in run.labels.selection(run.labels.stage)]
     frames = eval_set(run.truth, planned, list(status), split, spec.lidar_tokens)
     chosen, left_out = [], 0
     for frame_id in frames.frame_ids:
@@ -139,8 +144,9 @@ def export(
         if one.sweep_points is None:
             run.require_unchanged(one.frame_id, images=spec.masks)
     lenses: set[str] = set()
+    tracked = TrackedScenes(run, renaming.class_id) if run.labels.stage == "tracks" else None
     items = progress(
-        (_noted(_item(number, one, run, renaming), spec, lenses) for number, one in enumerate(chosen)),
+        (_noted(_item(number, one, run, renaming, tracked), spec, lenses) for number, one in enumerate(chosen)),
         total=len(chosen),
         desc="export",
         unit="frame",
@@ -148,7 +154,7 @@ def export(
     if spec.stream is not None:
         _record(path_under(dest, f"{frames.name}{spec.suffix}", _NAME_HINT), items, spec.stream, overwrite, plugin)
     else:
-        _write_frames(dest, items, spec, frames.name, renaming, overwrite, plugin)
+        _write_frames(dest, items, spec, frames.name, renaming, overwrite, plugin, tracked is not None)
     empty = sum(one.sweep_points is not None for one in chosen)
     notes = [f"{counted(left_out, 'quarantined frame')} left out"] if left_out else []
     notes += [f"{counted(empty, 'quarantined frame')} written without objects"] if empty else []
@@ -208,6 +214,7 @@ def _write_frames(
     renaming: Renaming,
     overwrite: bool,
     plugin: plugins.Plugin,
+    tracked: bool,
 ) -> None:
     """Write the files of every frame, then those of the split."""
     names, rows = [], []
@@ -220,7 +227,7 @@ def _write_frames(
         _write(files, overwrite)
     if spec.close is not None:
         with plugins.failures_of(plugin, f"split {split!r}"):
-            files = _named(dest, spec.close(Exported(split, names, rows, renaming.taxonomy.names)))
+            files = _named(dest, spec.close(Exported(split, names, rows, renaming.taxonomy.names, tracked)))
         _write(files, overwrite)
 
 
@@ -244,11 +251,12 @@ def _record(
                 stream.add(item)
 
 
-def _item(number: int, one: _Chosen, run: OpenedRun, renaming: Renaming) -> ExportFrame:
+def _item(number: int, one: _Chosen, run: OpenedRun, renaming: Renaming, tracked: TrackedScenes | None) -> ExportFrame:
     truth, dataset, frame_id = run.truth, run.dataset, one.frame_id
     found = renaming(run.labels.labels(frame_id))
     if one.sweep_points is not None:
         found = _without_objects(found, one.sweep_points)
+    scene = found.frame.scene
     return ExportFrame(
         number,
         one.name,
@@ -261,6 +269,9 @@ def _item(number: int, one: _Chosen, run: OpenedRun, renaming: Renaming) -> Expo
         lambda: true_boxes(truth, frame_id),
         truth.place(frame_id) if isinstance(truth, HasSequences) else None,
         _sweep_names(truth, one, len(found.frame.sweep_points)),
+        None,
+        None if tracked is None else tracked.ids(scene, frame_id),
+        ScenePaths if tracked is None else lambda: tracked.paths(scene),
     )
 
 

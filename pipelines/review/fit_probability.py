@@ -17,7 +17,9 @@ from pointsam.base.tables import Table, without_nan
 from pointsam.base.words import counted
 from pointsam.calibration.perturb import CLEAN
 from pointsam.evaluate.fit_probability import FittedProbability, JudgedClusters, fit_probability
+from pointsam.stages.probability import FEATURES, TRACKED_FEATURES
 from pointsam.stages.recipes import RECIPES
+from pointsam.store.reader import LabelStage
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class FitReport:
         fitted: the probability, and its reliability before and after.
         classes: number of clusters by class.
         notes: what of the labels and the ground truth was left out, and why.
-        again: words of the command that makes the clusters of the folder again with this probability, with all options
-            but the paths of masks in another folder (MASKS) and of a calibration file (FILE).
+        again: words of the command that makes the labels of the folder again with this probability, with all options
+            but the paths of masks in another folder (MASKS) and of a calibration file (FILE). Tracks that are there
+            must be deleted first.
     """
 
     dest: Path
@@ -76,6 +79,7 @@ def run_fit_probability(
     overwrite: bool = False,
     reading: Reading = AS_FOUND,
     mapping: Path | None = None,
+    stage: LabelStage = "clusters",
 ) -> FitReport:
     """Fit a probability to the labels of a folder, and write its file.
 
@@ -87,6 +91,7 @@ def run_fit_probability(
         overwrite: replace an existing file.
         reading: how the data set is read; what is left out is as in the run.
         mapping: a mapping file whose `truth` is used in place of the run's.
+        stage: the stage of the labels that it is for.
 
     Raises:
         StoreError: OUT003 if the file exists or cannot be written.
@@ -94,11 +99,14 @@ def run_fit_probability(
             `open_run` raises.
     """
     require_free(dest, overwrite)
-    run = open_run(out, data, reading=reading, mapping=mapping)
-    found = JudgedClusters()
+    run = open_run(out, data, reading=reading, mapping=mapping, stage=stage)
+    found = JudgedClusters(names=FEATURES if stage == "clusters" else TRACKED_FEATURES)
     found.add_labels(run.labels, run.truth, out.resolve().name, split)
     fitted = fit_probability(found)
     write_together([(dest, document_bytes(fitted.model, indent=1, sort_keys=False))])
+    if stage == "tracks":
+        tracks = ("tracks", data, "--out", out, "--probability", dest, *reading.words())
+        return FitReport(dest, fitted, found.classes, tuple(found.notes), tuple(map(str, tracks)))
     masks = out if "masks" in run.labels.stages else "MASKS"
     again = ("clusters", data, "--out", "NEW", "--masks-from", masks, "--probability", dest, *reading.words())
     again += tuple(_options(run.labels.document(ClustersDocument)))

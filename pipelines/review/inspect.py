@@ -1,4 +1,4 @@
-"""`pointsam-label inspect`: how each cluster of a frame was made, as a table and as a picture."""
+"""`pointsam-label inspect`: the clusters of a frame or an object through time, as a table and as a picture."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import sys
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.data import AS_FOUND, Reading
 from pipelines.made_by import note_other_code
-from pipelines.opened import calibration_notes, note_unfinished, open_run
+from pipelines.opened import calibration_notes, label_stage, note_unfinished, open_run
+from pipelines.review.follow import TrackSummary, follow
 from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import write_together
@@ -18,8 +20,11 @@ from pointsam.base.remote import DataPath
 from pointsam.base.tables import text_table, without_nan
 from pointsam.base.terminal import visible_line
 from pointsam.base.words import counted
-from pointsam.store.reader import Labels
-from pointsam.types import FrameLabels
+from pointsam.store.reader import Labels, LabelStage
+from pointsam.types import FrameLabels, Membership
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +33,11 @@ class FrameSummary:
 
     Args:
         found: labels of the frame.
+        members: the track of each cluster, None for labels of single frames.
     """
 
     found: FrameLabels
+    members: tuple[Membership, ...] | None = None
 
     @property
     def frame_id(self) -> str:
@@ -40,6 +47,8 @@ class FrameSummary:
     def as_dict(self) -> dict[str, object]:
         """For --json, with null for what labels of 0.1.0 lack."""
         clusters = [asdict(cluster) for cluster in self.found.clusters]
+        for cluster, member in zip(clusters, self.members or (), strict=False):
+            cluster.update(asdict(member))
         return without_nan({**asdict(self.found.frame), "clusters": clusters})
 
     def text(self) -> str:
@@ -51,8 +60,9 @@ class FrameSummary:
         if frame.status != "ok":
             return f"{head}\nquarantined: [{frame.error_code}] {frame.error}"
         seen = int((self.found.views > 0).sum())
-        header = ("id", "class", "points", "cut", "grown", "range m", "size m", "prob", "pred IoU", "share", "masks")
-        rows = [
+        header: tuple[str, ...] = ("id", "class", "points", "cut", "grown", "range m", "size m")
+        header = (*header, "prob", "pred IoU", "share", "masks")
+        rows: list[tuple[object, ...]] = [
             (
                 c.cluster_id,
                 c.class_name,
@@ -68,18 +78,27 @@ class FrameSummary:
             )
             for c in self.found.clusters
         ]
+        if self.members is not None:
+            header = (*header, "track", "origin")
+            tracks = ((member.track_id if member.track_id >= 0 else "none", member.origin) for member in self.members)
+            rows = [(*row, *track) for row, track in zip(rows, tracks, strict=True)]
         return f"{head}; {seen} points are visible to a camera\n{text_table(header, rows)}"
 
 
-def frame_summary(out: Path, frame: str) -> FrameSummary:
+def frame_summary(out: Path, frame: str, stage: LabelStage | None = None) -> FrameSummary:
     """The clusters of a frame, by its id or its position in the run.
+
+    Args:
+        out: output folder.
+        frame: id or position.
+        stage: the stage whose labels are shown, None for the last one that is finished.
 
     Raises:
         DatasetError: DAT010 if the run has no such frame.
     """
-    labels = Labels(out)
-    note_other_code(labels, "clusters")
-    note_unfinished(labels, "clusters")
+    labels = Labels(out, label_stage(out, stage))
+    note_other_code(labels, labels.stage)
+    note_unfinished(labels, labels.stage)
     for note in calibration_notes(labels):
         print(f"note: {labels.out}: {note}", file=sys.stderr)
     ids = labels.frame_ids()
@@ -91,6 +110,9 @@ def frame_summary(out: Path, frame: str) -> FrameSummary:
             f"{out} holds no finished frame {frame!r}",
             f"give one of its {len(ids)} frame ids or a position from 0, for example {ids[0] if ids else '(none yet)'}",
         )
+    if labels.stage == "tracks":
+        tracked = labels.tracked(frame)
+        return FrameSummary(tracked.found, tracked.members)
     return FrameSummary(labels.labels(frame))
 
 
@@ -101,6 +123,7 @@ def draw_labels(
     data: DataPath | None = None,
     masks_from: Path | None = None,
     reading: Reading = AS_FOUND,
+    stage: LabelStage | None = None,
 ) -> None:
     """Draw the cameras and the bird's-eye view of a frame, with ground-truth boxes if there are any.
 
@@ -111,6 +134,7 @@ def draw_labels(
         data: root of the data set, None for its place when the run was made.
         masks_from: folder of the masks that the clusters were made from, None for `out`.
         reading: how the data set is read; what is left out is as in the run.
+        stage: as for `frame_summary`.
 
     Raises:
         DatasetError: DAT001 if the data set is no longer there, DAT010 if the frame is quarantined; what reading
@@ -119,7 +143,7 @@ def draw_labels(
     """
     from pointsam.report.compose import draw_frame
 
-    run = open_run(out, data, masks_from, reading, noted=True)  # by `frame_summary`
+    run = open_run(out, data, masks_from, reading, noted=True, stage=stage)  # by `frame_summary`
     parts = read_parts(run, frame_id)
     picture = draw_frame(
         parts.frame,
@@ -131,6 +155,34 @@ def draw_labels(
         run.labels.taxonomy,
         parts.found.grown,
     )
+    _write(png, picture)
+
+
+def inspect_track(
+    out: Path, name: str, png: Path | None = None, data: DataPath | None = None, reading: Reading = AS_FOUND
+) -> TrackSummary:
+    """A track frame by frame; with `png`, also as crops of the cameras and its path from above.
+
+    Args:
+        out: output folder.
+        name: SCENE:ID.
+        png: file to write.
+        data: root of the data set, None for its place when the run was made.
+        reading: how the data set is read; what is left out is as in the run.
+
+    Raises:
+        DatasetError: DAT001 if the data set is no longer there and a picture is wanted; as `follow`.
+        StoreError, SchemaError: as `follow`.
+    """
+    followed = follow(out, name, data, reading, needed=png is not None)
+    if png is not None:
+        from pipelines.review.follow_pictures import stacked, track_pictures
+
+        _write(png, stacked(*track_pictures(followed)))
+    return followed.summary()
+
+
+def _write(png: Path, picture: Image.Image) -> None:
     content = io.BytesIO()
     picture.save(content, format="PNG")
     write_together([(png, content.getvalue())])

@@ -13,7 +13,7 @@ from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.io import read_image
 from pointsam.datasets.points import read_frame_points
-from pointsam.types import Boxes, Frame, FrameLabels
+from pointsam.types import Boxes, Frame, FrameLabels, TrackedLabels
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,7 @@ class Parts:
         images: camera -> (H,W,3) RGB.
         masks: camera -> (RLE, class_id) of each mask that built a cluster.
         boxes: ground-truth boxes, None without ground truth that can be read.
+        tracked: the labels with their tracks, None for labels of single frames.
     """
 
     frame: Frame
@@ -35,6 +36,7 @@ class Parts:
     images: Mapping[str, NDArray[np.uint8]]
     masks: Mapping[str, Sequence[tuple[bytes, int]]]
     boxes: Boxes | None
+    tracked: TrackedLabels | None = None
 
 
 def read_parts(run: OpenedRun, frame_id: str) -> Parts:
@@ -45,7 +47,8 @@ def read_parts(run: OpenedRun, frame_id: str) -> Parts:
             and points raises.
         SchemaError, StoreError: as `OpenedRun.masks`.
     """
-    found = run.labels.labels(frame_id)
+    tracked = run.labels.tracked(frame_id) if run.labels.stage == "tracks" else None
+    found = run.labels.labels(frame_id) if tracked is None else tracked.found
     if found.frame.status != "ok":
         raise DatasetError(
             "DAT010",
@@ -56,7 +59,7 @@ def read_parts(run: OpenedRun, frame_id: str) -> Parts:
     frame = run.dataset.frame(frame_id)
     images = {view.name: read_image(view.source) for view in frame.cameras}
     xyz = read_frame_points(frame).xyz_lidar_m
-    return Parts(frame, found, xyz, images, run.masks_of(found), true_boxes(run.truth, frame_id))
+    return Parts(frame, found, xyz, images, run.masks_of(found), true_boxes(run.truth, frame_id), tracked)
 
 
 def true_boxes(dataset: Dataset, frame_id: str) -> Boxes | None:

@@ -18,6 +18,9 @@ from pipelines.documents import ClustersDocument
 from pipelines.opened import OpenedRun, calibration_notes, open_run
 from pipelines.review.image_quality import image_quality
 from pipelines.review.parts import Parts, read_parts
+from pipelines.review.queue import ranked_run, reasons_of
+from pipelines.review.scored import scored
+from pipelines.review.track_figures import TrackFigure, track_figures
 from pointsam import __version__
 from pointsam.base.errors import CalibrationError, DatasetError, NothingToScoreError, PointSamError
 from pointsam.base.files import page_bytes
@@ -28,7 +31,6 @@ from pointsam.base.words import counted
 from pointsam.datasets.mapped import MappedDataset
 from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict, Judge
-from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.quality import FolderQuality, unfinished_notes
 from pointsam.evaluate.verdicts import outcomes_of
 from pointsam.geometry.boxes import turned
@@ -41,6 +43,7 @@ from pointsam.report.overlay import draw_camera
 from pointsam.report.page_folder import page_folder, require_replaceable
 from pointsam.report.pages import page
 from pointsam.report.web_frame import frame_script
+from pointsam.store.reader import LabelStage
 
 _CAMERA_PX, _ALONE_PX, _BEV_PX, _QUALITY = 720, 1600, 1100, 82
 _ASSETS = ("three.js", "viewer.js", "page.css")
@@ -85,6 +88,8 @@ def write_report(
     frames: Sequence[str] = (),
     reading: Reading = AS_FOUND,
     mapping: Path | None = None,
+    stage: LabelStage | None = None,
+    queue: bool = False,
 ) -> WrittenPage:
     """Score the labels of a folder, if there is ground truth, and write the page.
 
@@ -98,6 +103,8 @@ def write_report(
         frames: ids of the frames to show in place of `count` others.
         reading: how the data set is read; what is left out is as in the run.
         mapping: a mapping file whose `truth` is used in place of the run's.
+        stage: the stage whose labels are shown, None for the last one that is finished.
+        queue: show the `count` most suspicious frames, with the reasons (`pipelines.review.queue`).
 
     Raises:
         StoreError: OUT003 if `dest` may not be replaced (`page_folder`) or cannot be written, OUT002 on a full disk.
@@ -105,7 +112,7 @@ def write_report(
         DatasetError: DAT009 if no frame was labelled, DAT010 if one of `frames` was not. If none of the frames can be
             shown: DAT013 on changed files, and what reading images and points raises.
     """
-    run = open_run(out, data, masks_from, reading, mapping)
+    run = open_run(out, data, masks_from, reading, mapping, stage=stage)
     require_replaceable(dest, overwrite, run.folders())
     _ = run.masks  # refuse other masks before anything is scored
     scores: dict[str, float] = {}
@@ -117,7 +124,7 @@ def write_report(
 
     report, notes = None, list[str]()
     try:
-        report = evaluate_labels(out, run.truth, on_verdict=keep)
+        report = scored(run, on_verdict=keep)
     except NothingToScoreError as error:
         if isinstance(run.truth, MappedDataset):
             notes = [f"the page is without ground truth: {error.message}; {error.hint}"]
@@ -127,7 +134,15 @@ def write_report(
     for frame_id in sorted(set(frames).difference(good)):
         way = f"give ids such as {good[0]}; --show states the number of frames"
         raise DatasetError("DAT010", f"{out} holds no labels of frame {frame_id!r}", way)
-    chosen = [(frame_id, _iou(scores, frame_id)) for frame_id in frames] or choose(good, scores, count)
+    reasons = dict[str, str]()
+    if queue:
+        suspicious = [one for one in ranked_run(run)[1] if one.frame_id in set(good)][:count]
+        reasons = {one.frame_id: reasons_of(one) for one in suspicious}
+        chosen = [(one.frame_id, f"suspicious, score {one.score:.2f}") for one in suspicious]
+        notes += [] if chosen else ["no frame looks suspicious: frames of the whole run are shown"]
+    else:
+        chosen = [(frame_id, _iou(scores, frame_id)) for frame_id in frames]
+    chosen = chosen or choose(good, scores, count)
     with page_folder(dest, overwrite) as folder:
         (folder / "frames").mkdir()
         for name in _ASSETS:
@@ -135,19 +150,20 @@ def write_report(
         figures, left_out = list[_Figure](), list[PointSamError]()
         for frame_id, why in progress(chosen, desc="report", unit="frame"):
             try:
-                figures.append(_frame(folder, f"{len(figures):03d}", run, frame_id, why))
+                figures.append(_frame(folder, f"{len(figures):03d}", run, frame_id, why, reasons.get(frame_id, "")))
             except PointSamError as error:
                 if not error.of_frame:
                     raise
                 left_out.append(error)
         if not figures:
             raise left_out[0]
+        followed = track_figures(run, folder / "tracks") if run.labels.stage == "tracks" else []
         masks = image_quality(run, good)
         if report is not None:
-            notes = _notes(run, report)
+            notes += _notes(run, report)
         notes += calibration_notes(run.labels)
         notes += [f"a frame is not shown: {error.message}" for error in left_out]
-        content = _page(run, report, masks, figures, len(good), notes)
+        content = _page(run, report, masks, figures, followed, len(good), notes, queue)
         (folder / "index.html").write_bytes(page_bytes(content))
     whole = not left_out and (report is None or not report.not_scored)
     return WrittenPage(dest / "index.html", tuple(notes), whole)
@@ -180,13 +196,14 @@ def _iou(scores: dict[str, float], frame_id: str) -> str:
     return f"IoU {scores[frame_id]:.2f}" if frame_id in scores else ""
 
 
-def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> _Figure:
+def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str, reasons: str) -> _Figure:
     """Write the data and the pictures of a frame."""
     parts, taxonomy = read_parts(run, frame_id), run.labels.taxonomy
     outcomes, objects = _outcomes(run, parts)
     upright = level_SE3_lidar(parts.frame.sweep.ego_SE3_lidar)
     boxes = None if parts.boxes is None else turned(parts.boxes, upright)
-    script = frame_script(name, upright.apply(parts.xyz_lidar_m), parts.found, taxonomy, boxes, outcomes, objects)
+    xyz_level_m = upright.apply(parts.xyz_lidar_m)
+    script = frame_script(name, xyz_level_m, parts.found, taxonomy, boxes, outcomes, objects, parts.tracked)
     (folder / "frames" / f"{name}.js").write_text(script, encoding="utf-8")
     views = in_reading_order([view for view in parts.frame.cameras if view.name in parts.images])
     width = _ALONE_PX if len(views) == 1 else _CAMERA_PX
@@ -215,7 +232,7 @@ def _frame(folder: Path, name: str, run: OpenedRun, frame_id: str, why: str) -> 
     _picture(folder, f"{name}-above", above)
     num_grown = int(parts.found.grown.sum())
     added = f"({counted(num_grown, 'point')} added by growth: pale)" if num_grown else ""
-    caption = " ".join(part for part in (parts.frame.scene, frame_id, why, added) if part)
+    caption = " ".join(part for part in (parts.frame.scene, frame_id, why, added, reasons) if part)
     return _Figure(name, why, caption, tuple(pictures), num_grown)
 
 
@@ -262,8 +279,10 @@ def _page(
     report: FolderQuality | None,
     masks: Table | None,
     figures: Sequence[_Figure],
+    tracks: Sequence[TrackFigure],
     good: int,
     notes: Sequence[str],
+    queue: bool,
 ) -> str:
     labels = run.labels
     tables = [_counts(run)] if report is None else report.tables()
@@ -274,8 +293,14 @@ def _page(
         recipe=labels.document(ClustersDocument).recipe,
         version=__version__,
         good=good,
+        queue=queue,
         figures=figures,
-        colours=["cluster", "class", "growth", *([] if report is None else ["outcome"])],
+        tracks=tracks,
+        colours=[
+            *("cluster", "class", "growth"),
+            *(["tracking"] if labels.stage == "tracks" else []),
+            *([] if report is None else ["outcome"]),
+        ],
         charts="" if report is None else _charts(report),
         tables=tables if masks is None else [*tables, masks],
         notes="\n".join([*(unfinished_notes(labels.unfinished()) if report is None else ()), *notes]),

@@ -35,6 +35,7 @@ from pointsam.detect.data.labelled import require_labelled
 from pointsam.detect.nets.sparse import require_sparse
 from pointsam.detect.readers import IN_RECIPE
 from pointsam.store.layout import damaged
+from pointsam.store.reader import LabelStage
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class ExperimentRequest:
         other: the other world: a data set with the same classes on which every detector is evaluated too.
         other_split: split of `other` to evaluate on; the validation split if empty.
         command: the command line, for the page.
+        stage: the stage whose labels are trained on, None for the last one that is finished.
     """
 
     name: str
@@ -66,6 +68,7 @@ class ExperimentRequest:
     other: DataSpec | None = None
     other_split: str = ""
     command: str = ""
+    stage: LabelStage | None = None
 
 
 def run_experiment(request: ExperimentRequest) -> Page:
@@ -263,7 +266,7 @@ def _checked(request: ExperimentRequest) -> tuple[Experiment, list[Setting], lis
     if not experiment.two_worlds:
         split_frames(worlds[-1].dataset, _other_split(request), "name the split with --other-split SPLIT")
     for folder in dict.fromkeys(setting.labels for setting in chosen if setting.labels is not None):
-        labels = open_labels(folder, dataset, allow_noise=folder in request.inputs.wrong)
+        labels = open_labels(folder, dataset, folder in request.inputs.wrong, request.stage)
         require_labelled(labels, dataset, split_frames(dataset, request.splits[0]))
     return experiment, chosen, worlds
 
@@ -288,6 +291,7 @@ def _request(
         val=request.splits[1],
         device=request.device,
         allow_noise=setting.labels in request.inputs.wrong,
+        stage=request.stage,
     )
 
 

@@ -51,8 +51,9 @@ def open_data(request: FitRequest) -> tuple[Dataset, Labels | None]:
     """The data set and the labels of a training."""
     data = request.data if request.labels is None else read_as_in(request.labels, request.data)
     dataset = data.open()
-    labels = None if request.labels is None else open_labels(request.labels, dataset, request.allow_noise)
-    return dataset, labels
+    if request.labels is None:
+        return dataset, None
+    return dataset, open_labels(request.labels, dataset, request.allow_noise, request.stage)
 
 
 def open_inputs(request: FitRequest, shows_progress: bool) -> Inputs:

@@ -9,6 +9,7 @@ from pipelines.data import DataSpec
 from pipelines.training.splits import other_side
 from pointsam.detect.data.budget_file import read_budget
 from pointsam.detect.recipe import Recipe
+from pointsam.store.reader import LabelStage
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class FitRequest:
         allow_noise: accept labels that were made with a perturbed calibration.
         init: weights to start from, a checkpoint or a run folder; None for random ones.
         changed: whether a run may be continued with another schedule (`fit_document.SCHEDULE`).
+        stage: the stage whose labels are trained on, None for the last one that is finished.
     """
 
     recipe: Recipe
@@ -38,6 +40,7 @@ class FitRequest:
     allow_noise: bool = False
     init: Path | None = None
     changed: bool = False
+    stage: LabelStage | None = None
 
 
 def val_split(budget: Path, given: str | None) -> str | None:

@@ -14,9 +14,11 @@ from pointsam.evaluate.bootstrap import FEWEST_SCENES
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, FrameVerdict
 from pointsam.evaluate.labels import evaluate_labels
 from pointsam.evaluate.reliability import Reliability, reliability
+from pointsam.evaluate.track_traits import StoredTracks
 from pointsam.stages.probability import (
     DIRECTION,
     FEATURES,
+    TRACKED_FEATURES,
     VERSION,
     FeatureEffect,
     FittedOn,
@@ -42,7 +44,8 @@ class JudgedClusters:
     """Clusters of labels with ground truth, one frame after another.
 
     Args:
-        values: (K,F) of `features`, by frame.
+        names: names of the features: those of single-frame or of tracked labels.
+        values: (K,F) of them, by frame.
         iou: (K,) best IoU with an object of any class, by frame.
         stored: (K,) probability in the labels, NaN for none, by frame.
         confidence: (K,) confidence in the labels, by frame.
@@ -52,6 +55,7 @@ class JudgedClusters:
         notes: what was left out of them, and why.
     """
 
+    names: tuple[str, ...] = FEATURES
     values: list[NDArray[np.float64]] = field(default_factory=list)
     iou: list[NDArray[np.float64]] = field(default_factory=list)
     stored: list[NDArray[np.float64]] = field(default_factory=list)
@@ -65,7 +69,7 @@ class JudgedClusters:
         """Add the clusters of at least five points of labels.
 
         Args:
-            labels: the labels.
+            labels: the labels; their stage is that of the features.
             dataset: their data set, with ground truth.
             source: description of the labels.
             split: split or scene of the frames, None for all frames of the labels.
@@ -83,23 +87,29 @@ class JudgedClusters:
                 "name a split that they are of",
             )
 
+        tracks = StoredTracks(labels) if self.names == TRACKED_FEATURES else None
+
         def add(verdict: FrameVerdict) -> None:
             found = labels.labels(verdict.frame_id)
-            if any(np.isnan(cluster.score) for cluster in found.clusters):
+            if tracks is None and any(np.isnan(cluster.score) for cluster in found.clusters):
                 raise SchemaError(
                     "SCH003",
                     f"{labels.out}: clusters of frame {verdict.frame_id} have no score: an older version made them",
                     "make the clusters again: pointsam-label clusters DATA --out NEW --masks-from OUT",
                 )
             large = verdict.large_clusters
-            self.values.append(features(found, labels.taxonomy)[verdict.seen.pred_id[large]])
+            if tracks is None:
+                values = features(found, labels.taxonomy)
+            else:
+                values = tracks.features(verdict.frame_id, found.frame.scene)
+            self.values.append(values[verdict.seen.pred_id[large]])
             self.iou.append(verdict.cluster_iou[large])
             self.stored.append(verdict.probability[large])
             self.confidence.append(verdict.confidence[large])
             self.scenes.append(f"{data}/{found.frame.scene}")
             self.classes.update(labels.taxonomy.names[k] for k in verdict.seen.pred_class[large])
 
-        self.notes += evaluate_labels(labels.out, dataset, on_verdict=add, frame_ids=wanted).notes()
+        self.notes += evaluate_labels(labels, dataset, on_verdict=add, frame_ids=wanted).notes()
         self.classes.update(dict.fromkeys(labels.taxonomy.names, 0))
         self.sources.append(source)
 
@@ -159,14 +169,14 @@ def fit_probability(found: JudgedClusters) -> FittedProbability:
     for fold in range(_FOLDS):
         test = group % _FOLDS == fold
         if test.any() and 0 < right[~test].sum() < (~test).sum():
-            crossed[test] = fit(values[~test], right[~test], found).probability(values[test])
+            crossed[test] = fit(values[~test], right[~test], found).probability(values[test], found.names)
     model = fit(values, right, found)
     used = {one.name for one in model.features if any(one.values)}
     return FittedProbability(
         model,
         found.reliability(np.concatenate(found.stored)),
         found.reliability(crossed),
-        tuple(name for name in FEATURES if name not in used),
+        tuple(name for name in found.names if name not in used),
     )
 
 
@@ -177,7 +187,7 @@ def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClus
     is fitted as the median of the known ones.
 
     Args:
-        values: (K,F) of `features`.
+        values: (K,F) of the features of `found`.
         right: (K,) whether each cluster is right, some of both.
         found: where the clusters come from.
 
@@ -185,9 +195,9 @@ def fit(values: NDArray[np.float64], right: NDArray[np.bool_], found: JudgedClus
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    ranges = {name: _range(values[:, k]) for k, name in enumerate(FEATURES)}
+    ranges = {name: _range(values[:, k]) for k, name in enumerate(found.names)}
     names = [name for name, (_, _, scale) in ranges.items() if scale > 0]
-    columns = [values[:, FEATURES.index(name)] for name in names]
+    columns = [values[:, found.names.index(name)] for name in names]
     edges = [_edges(column) for column in columns]
     steps = [np.searchsorted(*pair).astype(np.float64) for pair in zip(edges, columns, strict=True)]
     known = [np.isfinite(column) for column in columns]

@@ -13,14 +13,16 @@ from pointsam.evaluate.judge import FrameVerdict, Judge
 from pointsam.evaluate.quality import FolderQuality
 from pointsam.store.reader import Labels
 from pointsam.store.sources import require_unchanged
+from pointsam.types import FrameLabels, PointTruth
 
 
 def evaluate_labels(
-    out: Path | str,
+    out: Labels | Path | str,
     dataset: Dataset,
     truth: str | None = None,
     on_verdict: Callable[[FrameVerdict], None] = lambda _: None,
     frame_ids: Collection[str] | None = None,
+    on_scored: Callable[[FrameLabels, PointTruth], None] = lambda _found, _truth: None,
 ) -> FolderQuality:
     """Score the finished frames of an output folder.
 
@@ -28,19 +30,20 @@ def evaluate_labels(
     named in the result.
 
     Args:
-        out: the folder.
+        out: the folder, or a reader of its labels; of a folder, those of single frames are scored.
         dataset: data set with ground truth.
         truth: source of the ground truth (Dataset.point_truth), None for the best one.
         on_verdict: called with the verdict of every frame.
         frame_ids: the frames to score, None for all.
+        on_scored: called with the labels and the ground truth of every frame that is scored.
 
     Raises:
         SchemaError: SCH004 if the labels were made from other data.
         NothingToScoreError: DAT009 if no frame has ground truth, or no class of the ground truth is one of the labels'.
         DatasetError: DAT009 if no frame can be scored and the ground truth of some cannot be read.
     """
-    labels = Labels(out)
-    require_same_data(labels, "clusters", dataset)
+    labels = out if isinstance(out, Labels) else Labels(out)
+    require_same_data(labels, labels.stage, dataset)
     if labels.taxonomy.names != dataset.taxonomy.names:
         dataset = with_classes(dataset, labels.taxonomy)
     require_some_truth(dataset)
@@ -76,6 +79,7 @@ def evaluate_labels(
             not_scored[frame.frame_id] = f"[{error.code}] {error.message}"
             continue
         on_verdict(verdict)
+        on_scored(found, true)
         scored.append(frame.frame_id)
         sources.add(true.source)
     if judge is None or not scored:
@@ -83,7 +87,7 @@ def evaluate_labels(
         kind = DatasetError if not_scored else NothingToScoreError
         raise kind(
             "DAT009",
-            f"no frame of {out} can be scored: {failed} quarantined, {without_truth} without "
+            f"no frame of {labels.out} can be scored: {failed} quarantined, {without_truth} without "
             f"{truth or 'ground truth'} in {dataset.root}, {len(not_scored)} that cannot be scored{example}",
             hint,
         )
@@ -94,7 +98,7 @@ def evaluate_labels(
         failed,
         without_truth,
         not_scored,
-        labels.unfinished("clusters"),
+        labels.unfinished(),
         tuple(scored),
         tuple(truth_notes(dataset)),
     )

@@ -11,9 +11,12 @@ from pointsam.base.tables import Table, format_value, without_nan
 from pointsam.base.words import counted
 from pointsam.evaluate.judge import MIN_POINTS_OBJECTS, MIN_POINTS_PANOPTIC, Quality
 from pointsam.evaluate.reliability import Reliability
+from pointsam.evaluate.tracking_quality import TrackingQuality
 
 _RATIOS = ("PQ", "SQ", "RQ")
 _OBJECTS = ("objects", "IoU", "recall", "precision")
+_TRACKING = ("PTQ", "sPTQ", "PAT", "TQ", "LSTQ", "S_assoc", "HOTA", "DetA", "AssA")
+"""Measures through time in the order of the table; PQ is in another one."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class FolderQuality:
         unfinished: number of frames in the plan of the run that it has not labelled yet.
         scored: ids of the scored frames.
         truth_notes: what of the ground truth is void because of the classes of the labels.
+        tracking: measures through time, None if there are none.
+        no_tracking: why tracked labels have none; empty for labels of single frames, which have no tracks.
     """
 
     out: Path
@@ -41,6 +46,8 @@ class FolderQuality:
     unfinished: int
     scored: tuple[str, ...]
     truth_notes: tuple[str, ...] = ()
+    tracking: TrackingQuality | None = None
+    no_tracking: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """JSON values for --json, with null for NaN (0 / 0)."""
@@ -52,12 +59,14 @@ class FolderQuality:
             "not_scored": dict(self.not_scored),
             "unfinished": self.unfinished,
             **without_nan(asdict(self.quality)),
+            "tracking": None if self.tracking is None else without_nan(asdict(self.tracking)),
         }
 
     def tables(self) -> list[Table]:
         """All tables, the most important first."""
         return [
             self._classes(),
+            *([] if self.tracking is None else tracking_tables(self.tracking)),
             self._bins(),
             *(_reliability(name, found) for name, found in self._reliabilities() if found.num_clusters),
         ]
@@ -92,6 +101,8 @@ class FolderQuality:
                 f"no object of the ground truth has {MIN_POINTS_OBJECTS} points or more that a camera sees: score "
                 "frames with objects, or check the calibration (pointsam-label check)"
             )
+        if self.no_tracking:
+            notes.append(f"no measures through time: {self.no_tracking}")
         return [*notes, *unfinished_notes(self.unfinished), *self.truth_notes]
 
     def _reliabilities(self) -> list[tuple[str, Reliability]]:
@@ -147,6 +158,32 @@ def _reliability(name: str, found: Reliability) -> Table:
     )
     header = (name, "clusters", "mean", "IoU", "fraction right")
     return Table(f"does {name} tell right clusters from wrong ones?", header, rows, note)
+
+
+def tracking_tables(found: TrackingQuality) -> list[Table]:
+    """The tables of measures through time."""
+    title = f"through time: {counted(found.num_scenes, 'scene')}, {counted(found.num_frames, 'frame')}"
+    note = "low and high: 95 % of the bootstrap draws of scenes"
+    figures = [(name, *found.figures[name]) for name in _TRACKING]
+    classes = [
+        (c.name, c.objects, c.switches, c.ptq, c.sptq, c.tq, c.hota, c.det_a, c.ass_a)
+        for c in found.classes
+        if c.objects or not math.isnan(c.hota)
+    ]
+    header = ("class", "objects", "switches", "PTQ", "sPTQ", "TQ", "HOTA", "DetA", "AssA")
+    return [
+        Table(title, ("measure", "value", "low", "high"), figures, note),
+        Table("classes through time", header, classes, f"objects: with more than {found.min_points} points in a frame"),
+    ]
+
+
+def compare_tracking(ours: FolderQuality, other: FolderQuality) -> list[Table]:
+    """Measures through time of two folders and their differences; no table if one of them has none."""
+    if ours.tracking is None or other.tracking is None:
+        return []
+    pairs = [(name, ours.tracking.figures[name][0], other.tracking.figures[name][0]) for name in _TRACKING]
+    header = ("measure", "value", "other", "+/-")
+    return [Table("through time, side by side", header, [(name, a, b, a - b) for name, a, b in pairs])]
 
 
 def unfinished_notes(unfinished: int) -> list[str]:

@@ -3,9 +3,9 @@
 Specification
     Cluster   its score is the chance of an error: 1 - (1 - w) (1 - c), where w is the chance that its points are wrong
               and c that its class is. The odds of w are those of 1 - probability (of `Weights.unknown` without one),
-              times a factor for each of the clues "flicker", "odd size", "left points", "size jump" and "break"
-              (`pointsam.evaluate.clues`). 1 - c is the product of 1 - weight over the clues "class change" and "cameras
-              disagree". A cluster without a clue that is certain to be right is left out.
+              times a factor for each of the clues in `Weights.odds` that it shows (`pointsam.evaluate.clues`). 1 - c is
+              the product of 1 - chance over those in `Weights.chance`. A cluster that is certain to be right, with no
+              clue of a wrong class, is left out.
     Missing   a frame in which a track has no cluster, although it has one before and after: a missed object, with the
               weight `missing`.
     Frame     a quarantined frame has the score 1. The score of another frame is the sum of the scores in it: about the
@@ -27,18 +27,21 @@ from pointsam.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class Weights:
-    """What each reason says; estimates, not measured.
+    """What each reason says. Factors and chances are fitted to a synthetic world (docs/evaluation.md).
+
+    A factor of 1 changes no score: once the probability knows its track, the clue says nothing more, but people want to
+    read it.
 
     Args:
-        unknown: chance that the points of a cluster without a probability are wrong.
+        unknown: chance that the points of a cluster without a probability are wrong; an estimate.
         odds: factor of the odds that the points are wrong, by clue.
         chance: chance that the class is wrong, by clue.
-        missing: chance that a frame that a track passes over has the object.
+        missing: chance that a frame that a track passes over has the object; an estimate.
     """
 
     unknown: float = 0.2
     odds: Mapping[str, float] = field(
-        default_factory=lambda: {"flicker": 2.0, "odd size": 3.0, "left points": 1.5, "size jump": 1.5, "break": 1.5}
+        default_factory=lambda: {"odd size": 8.0, "flicker": 1.0, "left points": 1.0, "size jump": 1.0, "break": 1.0}
     )
     chance: Mapping[str, float] = field(default_factory=lambda: {"class change": 0.3, "cameras disagree": 0.2})
     missing: float = 0.5

@@ -25,12 +25,14 @@ class Exported(Generic[_Row]):
         names: names of the frames.
         rows: result of `Format.row` for each frame; empty if the format has no `row`.
         class_names: classes of the taxonomy.
+        tracked: whether the labels are those after tracking, so that objects keep their numbers through a scene.
     """
 
     split: str
     names: Sequence[str]
     rows: Sequence[_Row]
     class_names: Sequence[str]
+    tracked: bool = False
 
 
 class Stream(Protocol):

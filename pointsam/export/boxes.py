@@ -3,9 +3,12 @@
 Layout
     kitti            DEST/label_2/NAME.txt       KITTI object labels with a score, in camera 2's rectified frame; boxes
                                                  in the image are around the corners as the lens shows them
-    nuscenes-boxes   DEST/results_nusc.json      nuScenes detection results, world frame
+                     DEST/label_02/SCENE.txt     after tracking also: frame and track before these values, as in KITTI
+                                                 tracking
+    nuscenes-boxes   DEST/results_nusc.json      nuScenes detection results, world frame; after tracking with the
+                                                 velocity of the track, and its instance token as `tracking_id`
 
-The front of a box is not known, so its heading may be off by 180 degrees. Velocities are 0.
+The front of a box is not known, so its heading may be off by 180 degrees. Velocities of single frames are 0.
 
 Source: KITTI object development kit, readme.txt; nuscenes.eval.detection, README.
 """
@@ -13,7 +16,7 @@ Source: KITTI object development kit, readme.txt; nuscenes.eval.detection, READM
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -37,7 +40,31 @@ _MOST, _NEAREST_M = 500, 0.1
 
 
 def kitti(item: ExportFrame) -> Files:
-    """The label file of a frame, without boxes that the camera does not see.
+    """The label file of a frame, without boxes that the camera does not see; errors as of `_seen`."""
+    lines = (f"{kind} 0.00 3 {values}\n" for _, kind, values in _seen(item))
+    return {f"label_2/{item.name}.txt": "".join(lines).encode()}
+
+
+def kitti_tracking(item: ExportFrame) -> tuple[str, str] | None:
+    """Scene and lines of a frame in the label file of its scene; None for labels that are not tracked."""
+    scene = item.found.frame.scene
+    number = item.frame.frame_id.removeprefix(f"{scene}_")
+    if item.objects is None or not number.isdecimal():
+        return None
+    lines = (f"{int(number)} {item.objects[k].number - 1} {kind} 0 3 {values}\n" for k, kind, values in _seen(item))
+    return scene, "".join(lines)
+
+
+def kitti_scenes(rows: Iterable[tuple[str, str] | None]) -> Files:
+    """The label files of scenes."""
+    found: dict[str, str] = {}
+    for scene, lines in filter(None, rows):
+        found[scene] = found.get(scene, "") + lines
+    return {f"label_02/{scene}.txt": lines.encode() for scene, lines in found.items()}
+
+
+def _seen(item: ExportFrame) -> list[tuple[int, str, str]]:
+    """cluster_id, type, and values from alpha on, of the boxes that the camera sees.
 
     Raises:
         SchemaError: SCH004 on a class that KITTI lacks, or on a frame with more than one camera.
@@ -73,8 +100,8 @@ def kitti(item: ExportFrame) -> Files:
         alpha = float(np.arctan2(np.sin(rotation_y - np.arctan2(x, z)), np.cos(rotation_y - np.arctan2(x, z))))
         numbers = (alpha, left, top, right, bottom, height, width, length, x, y + height / 2, z, rotation_y)
         values = " ".join(f"{value:.2f}" for value in numbers)
-        lines.append(f"{KITTI_KINDS[cluster.class_name]} 0.00 3 {values} {cluster.exported_score:.4f}\n")
-    return {f"label_2/{item.name}.txt": "".join(lines).encode()}
+        lines.append((k, KITTI_KINDS[cluster.class_name], f"{values} {cluster.exported_score:.4f}"))
+    return lines
 
 
 def nuscenes_rows(item: ExportFrame) -> list[_Result]:
@@ -98,10 +125,11 @@ def nuscenes_rows(item: ExportFrame) -> list[_Result]:
                 "translation": world_SE3_lidar.apply(item.boxes.center_m[k]).tolist(),
                 "size": [width, length, height],
                 "rotation": [w, x, y, z],
-                "velocity": [0.0, 0.0],
+                "velocity": item.velocity_mps(k)[:2].tolist(),
                 "detection_name": cluster.class_name,
                 "detection_score": cluster.exported_score,
                 "attribute_name": "",
+                **({} if item.objects is None else {"tracking_id": item.objects[k].token}),
             }
         )
     return rows
@@ -113,7 +141,14 @@ def results_file(rows: Mapping[str, list[_Result]]) -> Files:
     return {"results_nusc.json": (json.dumps({"meta": meta, "results": dict(rows)}) + "\n").encode()}
 
 
-KITTI: Format[None] = Format(lambda item, _: kitti(item), rectified=True, classes=tuple(KITTI_KINDS), note=GUESSED)
+KITTI: Format[tuple[str, str] | None] = Format(
+    lambda item, _: kitti(item),
+    kitti_tracking,
+    lambda done: kitti_scenes(done.rows),
+    rectified=True,
+    classes=tuple(KITTI_KINDS),
+    note=GUESSED,
+)
 NUSCENES: Format[tuple[str, list[_Result]]] = Format(
     row=lambda item: (item.frame.frame_id, nuscenes_rows(item)),
     close=lambda done: results_file(dict(done.rows)),

@@ -60,6 +60,11 @@ class Renaming:
             self._class_id[class_id] = kept.index(there) if there in kept else BACKGROUND
         self.left_out: Counter[str] = Counter()
 
+    def class_id(self, class_id: int) -> int | None:
+        """The class of a class of the run in the format; None if its objects are left out."""
+        there = int(self._class_id[class_id])
+        return None if there == BACKGROUND else there
+
     def __call__(self, found: FrameLabels) -> FrameLabels:
         """Labels with the names of the format; clusters that are kept are numbered anew."""
         if self._same:

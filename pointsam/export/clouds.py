@@ -2,8 +2,9 @@
 
 Layout
     DEST/NAME.ply or DEST/NAME.pcd    x, y, z, intensity, cluster (int32, -1 = none), class (uint8, 255 = none), grown
-                                      (uint8, 1 = added by growth), colour (paler where grown); in frames of several
-                                      LiDARs also sweep (uint8, 0 = the reference LiDAR)
+                                      (uint8, 1 = added by growth), colour (paler where grown); after tracking
+                                      also track (int32, -1 = none), and the colour is that of the track; in frames of
+                                      several LiDARs also sweep (uint8, 0 = the reference LiDAR)
 Points are in the frame of the reference LiDAR.
 """
 
@@ -22,6 +23,7 @@ from pointsam.export.frame import ExportFrame, Files
 from pointsam.report.points import cluster_colours
 from pointsam.report.style import UNLABELLED
 from pointsam.types import NO_INSTANCE
+from pointsam.types.tracks import NO_TRACK
 
 
 def ply(item: ExportFrame) -> Files:
@@ -65,18 +67,20 @@ def pcd(item: ExportFrame) -> Files:
 
 def _scalars(item: ExportFrame) -> dict[str, NDArray[np.generic]]:
     labels, frame = item.found.labels, item.found.frame
+    track = {} if item.objects is None else {"track": item.of_points(item.track_ids, NO_TRACK).astype(np.int32)}
     sweep = {"sweep": frame.sweep_index} if len(frame.sweep_points) > 1 else {}
     return {
         "intensity": item.points[:, 3].astype(np.float32),
         "cluster": labels.instance_id.astype(np.int32),
         "class": labels.class_id.astype(np.uint8),
         "grown": item.found.grown.astype(np.uint8),
+        **track,
         **sweep,
     }
 
 
 def _colours(item: ExportFrame) -> NDArray[np.uint8]:
-    ids, grown = item.found.labels.instance_id, item.found.grown
+    ids, grown = item.number_of_point - 1, item.found.grown
     colours: NDArray[np.uint8] = np.broadcast_to(np.array(UNLABELLED, dtype=np.uint8), (len(ids), 3)).copy()
     member = ids != NO_INSTANCE
     colours[member] = cluster_colours(ids[member], grown[member])

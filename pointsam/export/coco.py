@@ -3,7 +3,9 @@
 Layout
     DEST/instances_SPLIT.json    images, annotations, categories (ids from 1), as pycocotools reads them
 
-Annotations have fields beyond COCO's: `cluster_id`, `pred_iou` and `stability`. Images have `frame_id` and `camera`.
+Annotations have fields beyond COCO's: `cluster_id`, `pred_iou` and `stability`; after tracking also `track_id`, which
+is unique in a scene, and `instance_token`, unique in the data set (null without a track). Images have `frame_id` and
+`camera`.
 
 Source: the COCO data format; pycocotools.
 """
@@ -52,10 +54,19 @@ def coco_rows(item: ExportFrame) -> _Images:
                         "cluster_id": cluster.cluster_id,
                         "pred_iou": round(float(row.masks.pred_iou[mask_id]), 4),
                         "stability": round(float(row.masks.stability[mask_id]), 4),
+                        **_track(item, cluster.cluster_id),
                     }
                 )
         out.append((image, annotations))
     return out
+
+
+def _track(item: ExportFrame, cluster_id: int) -> dict[str, object]:
+    """The track of a cluster; empty for labels that are not tracked."""
+    if item.objects is None:
+        return {}
+    found = item.objects[cluster_id]
+    return {"track_id": None if found.token is None else found.track_id, "instance_token": found.token}
 
 
 def coco_split(frames: Sequence[_Images], class_names: Sequence[str], split: str) -> Files:

@@ -67,6 +67,7 @@ def mmdet3d_info(item: ExportFrame) -> dict[str, object]:
                 "bbox_label_3d": int(class_id),
                 "num_lidar_pts": cluster.num_points,
                 "score": round(cluster.exported_score, _DIGITS),
+                **({} if item.objects is None else {"instance_token": item.objects[cluster.cluster_id].token}),
             }
         )
     return {

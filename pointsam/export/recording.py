@@ -2,8 +2,11 @@
 
 Entities
     lidar                    frame of the key sweep; the time lines are `frame` (position in the run) and `time`
-    lidar/points             the points, coloured by cluster, paler where growth added them
-    lidar/fitted             boxes fitted to clusters, named by class and cluster
+    lidar/points             the points, coloured by cluster, after tracking by track, so that an object keeps its
+                             colour; paler where growth added them
+    lidar/fitted             boxes fitted to clusters, named by class and cluster; after tracking by class and track
+    lidar/paths              after tracking: the path of each moving object of the frame through its scene, past and
+                             future, in the frame of the sweep
     lidar/true               ground-truth boxes, if there are any
     lidar/detected           boxes of a detector, with their scores (`mixsup-train show`)
     lidar/CAMERA             pose of the camera at its exposure, in the frame of the sweep
@@ -27,9 +30,10 @@ from pointsam.base.errors import BackendError
 from pointsam.datasets.io import encoded_image
 from pointsam.export.base import Format
 from pointsam.export.frame import ExportFrame
+from pointsam.export.objects import token
 from pointsam.geometry.projection import cam_SE3_lidar, project
 from pointsam.report.points import cluster_colours
-from pointsam.report.style import UNLABELLED, class_rgb
+from pointsam.report.style import UNLABELLED, class_rgb, cluster_rgb
 from pointsam.taxonomy import BACKGROUND
 from pointsam.types import NO_INSTANCE, Boxes, CameraView
 
@@ -81,11 +85,12 @@ class Recording:
         xyz = item.points[:, :3]
         colours = np.full((len(xyz), 3), UNLABELLED, dtype=np.uint8)
         member = labels.instance_id != NO_INSTANCE
-        colours[member] = cluster_colours(labels.instance_id[member], item.found.grown[member])
+        colours[member] = cluster_colours(item.number_of_point[member] - 1, item.found.grown[member])
         present = np.isfinite(xyz).all(axis=1)
         self._log("lidar/points", rr.Points3D(xyz[present], colors=colours[present], radii=0.04))
-        names = [f"{cluster.class_name} {cluster.cluster_id}" for cluster in item.found.clusters]
-        self._log("lidar/fitted", self._boxes(item.boxes, names))
+        self._log("lidar/fitted", self._boxes(item.boxes, _names(item)))
+        if item.objects is not None:
+            self._log("lidar/paths", self._paths(item))
         if item.true_boxes is not None:
             kept = item.true_boxes.class_id != BACKGROUND
             self._log("lidar/true", self._boxes(item.true_boxes, None, kept))
@@ -125,6 +130,15 @@ class Recording:
         shown = seen.valid & member
         self._log(f"lidar/{view.name}/image/points", rr.Points2D(seen.uv_px[shown], colors=colours[shown], radii=2.0))
 
+    def _paths(self, item: ExportFrame) -> rerun.LineStrips3D:
+        found = item.moving_paths_m()
+        return self._rerun.LineStrips3D(
+            list(found.values()),
+            colors=[cluster_rgb(track_id) for track_id in found],
+            labels=[token(item.found.frame.scene, track_id) for track_id in found],
+            radii=0.05,
+        )
+
     def _boxes(self, boxes: Boxes, names: list[str] | None, kept: NDArray[np.bool_] | None = None) -> rerun.Boxes3D:
         from scipy.spatial.transform import Rotation
 
@@ -142,6 +156,16 @@ class Recording:
 
     def _log(self, entity: str, value: rerun.AsComponents) -> None:
         self._stream.log(entity, value)
+
+
+def _names(item: ExportFrame) -> list[str]:
+    """Class and cluster of each cluster, or class and track."""
+    if item.objects is None:
+        return [f"{cluster.class_name} {cluster.cluster_id}" for cluster in item.found.clusters]
+    return [
+        f"{cluster.class_name}, no track" if one.token is None else f"{cluster.class_name} {one.token}"
+        for cluster, one in zip(item.found.clusters, item.objects, strict=True)
+    ]
 
 
 def _mask_image(item: ExportFrame, view: CameraView) -> NDArray[np.uint8]:

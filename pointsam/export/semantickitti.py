@@ -3,7 +3,8 @@
 Layout
     DEST/sequences/NN/predictions/NNNNNN.label    of a SemanticKITTI root: where its API looks for predictions
     DEST/labels/NAME.label                        of other data; NAME is that of a sweep, also in frames of several
-Each file holds (N,) little-endian uint32; 0 = unlabelled, instances from 1.
+Each file holds (N,) little-endian uint32; 0 = unlabelled, instances from 1. After tracking, an instance is an object of
+its sequence: it has the same number in all frames (`pointsam.export.objects`).
 
 Source: SemanticKITTI API, semantic-kitti.yaml, evaluate_panoptic.py, validate_submission.py.
 """
@@ -42,7 +43,7 @@ CLASSES: Mapping[str, int] = MappingProxyType(
 )
 """20 is other-vehicle, 16 on-rails, 31 bicyclist, 99 other-object."""
 
-_LARGEST_ID = 0xFFFF - 1
+_LARGEST = 0xFFFF
 
 
 def semantickitti(item: ExportFrame) -> Files:
@@ -52,16 +53,17 @@ def semantickitti(item: ExportFrame) -> Files:
         SchemaError: SCH004 on a class that SemanticKITTI lacks, SCH006 on an id beyond 16 bits.
     """
     require_known(item.taxonomy, CLASSES, "SemanticKITTI")
-    labels = item.found.labels
-    if int(labels.instance_id.max(initial=0)) > _LARGEST_ID:
+    labels, number = item.found.labels, item.number_of_point
+    if int(number.max(initial=0)) > _LARGEST:
+        what = f"cluster_id {number.max() - 1}" if item.objects is None else f"number {number.max()} of an object"
         raise SchemaError(
             "SCH006",
-            f"frame {item.name}: cluster_id {labels.instance_id.max()} does not fit SemanticKITTI's 16 bits",
+            f"frame {item.name}: {what} does not fit SemanticKITTI's 16 bits",
             "raise the smallest number of points of a cluster",
         )
     semantic = np.zeros(256, dtype=np.uint32)
     semantic[: len(item.taxonomy.names)] = [CLASSES[name] for name in item.taxonomy.names]
-    value = semantic[labels.class_id] | ((labels.instance_id + 1).astype(np.uint32) << 16)
+    value = semantic[labels.class_id] | (number.astype(np.uint32) << 16)
     value[labels.instance_id == NO_INSTANCE] = 0
     if item.place is not None:
         return {"sequences/{}/predictions/{}.label".format(*item.place): value.astype("<u4").tobytes()}

@@ -63,6 +63,11 @@ class SE3:
         if not (np.isfinite(rotation).all() and np.isfinite(translation).all()):
             raise CalibrationError("CAL003", "a pose holds NaN or infinity", "correct the calibration or pose table")
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether it changes nothing, to the last bit: the placeholder where a pose is not known."""
+        return not self.translation_m.any() and bool(np.array_equal(self.rotation, np.eye(3)))
+
     def _set(self, rotation: NDArray[np.float64], translation_m: NDArray[np.float64]) -> None:
         for name, values in (("rotation", rotation), ("translation_m", translation_m)):
             values.setflags(write=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 
 from PIL import ImageFont
 
@@ -20,6 +22,11 @@ _CLASS_COLOURS: tuple[RGB, ...] = (
     (255, 176, 0), (255, 92, 40), (190, 130, 70), (255, 95, 170), (150, 110, 255), (60, 210, 235),
     (235, 60, 90), (70, 130, 255), (240, 235, 70), (60, 205, 110), (200, 200, 205), (120, 160, 40),
 )  # fmt: skip
+
+ORIGIN_RGB: Mapping[str, RGB] = MappingProxyType(
+    {"kept": (89, 153, 242), "extended": (140, 240, 80), "recovered": (240, 80, 230)}
+)
+"""Points of the single-frame labels, and those that tracking added to a cluster or to a frame; as in web/viewer.js."""
 
 
 @cache

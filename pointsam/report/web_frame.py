@@ -14,7 +14,7 @@ from pointsam.base.arrays import AnyArray, FloatArray
 from pointsam.geometry.boxes import corners
 from pointsam.report.style import class_rgb, cluster_rgb
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import Boxes, Cluster, FrameLabels
+from pointsam.types import Boxes, Cluster, FrameLabels, Membership, TrackedLabels
 
 _PER_METRE = 100
 """Positions are stored in centimetres; int16 reaches 327 m."""
@@ -29,6 +29,7 @@ def frame_script(
     boxes: Boxes | None,
     outcomes: Mapping[int, tuple[str, float]] | None = None,
     objects: tuple[NDArray[np.int32], Sequence[Mapping[str, object]]] | None = None,
+    tracked: TrackedLabels | None = None,
 ) -> str:
     """JavaScript that passes a frame to the viewer.
 
@@ -40,6 +41,7 @@ def frame_script(
         boxes: boxes to draw in the same frame, None for none.
         outcomes: outcome and best IoU of each cluster, by cluster_id; None without ground truth.
         objects: (N,) ground-truth instance of every point, and a row for each object; None without ground truth.
+        tracked: the labels with their tracks, None for labels of single frames.
     """
     present = np.isfinite(xyz_level_m).all(axis=1)
     centimetres = np.clip(np.round(np.asarray(xyz_level_m)[present] * _PER_METRE), _REACH.min, _REACH.max)
@@ -49,14 +51,20 @@ def frame_script(
         "grown": _packed_bits(found.grown[present]) if found.grown.any() else None,
         "object": None if objects is None else _packed(objects[0][present]),
         "objects": None if objects is None else list(objects[1]),
-        "clusters": [_row(cluster, outcomes) for cluster in found.clusters],
+        "added": _packed_bits(tracked.added[present]) if tracked is not None and tracked.added.any() else None,
+        "clusters": [
+            _row(cluster, outcomes, None if tracked is None else tracked.members[k])
+            for k, cluster in enumerate(found.clusters)
+        ],
         "class_colours": {spec: class_rgb(k) for k, spec in enumerate(taxonomy.names)},
         "boxes": [] if boxes is None else np.round(corners(boxes).reshape(-1, 24), 2).tolist(),
     }
     return f"POINTSAM.add({json.dumps(name)}, {json.dumps(data, separators=(',', ':'), allow_nan=False)});\n"
 
 
-def _row(cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None) -> dict[str, object]:
+def _row(
+    cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None, member: Membership | None
+) -> dict[str, object]:
     row: dict[str, object] = {
         "id": cluster.cluster_id,
         "class": cluster.class_name,
@@ -73,6 +81,8 @@ def _row(cluster: Cluster, outcomes: Mapping[int, tuple[str, float]] | None) -> 
         "probability": None if math.isnan(cluster.probability) else round(cluster.probability, 3),
         "colour": cluster_rgb(cluster.cluster_id),
     }
+    if member is not None:
+        row |= {"track": member.track_id, "origin": member.origin}
     if outcomes is not None:
         outcome, best_iou = outcomes.get(cluster.cluster_id, ("", 0.0))
         row |= {"outcome": outcome, "best_iou": round(best_iou, 3)}

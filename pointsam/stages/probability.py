@@ -46,6 +46,9 @@ FEATURES = (
 )
 """Names of the columns of `features`."""
 
+TRACKED_FEATURES = ("single", "points", "range", "frames", "share", "votes", "recovered", "extended")
+"""Names of the columns of `pointsam.stages.tracks.probability.tracked_features`."""
+
 DIRECTION: Mapping[str, int] = MappingProxyType(
     {
         "score": 1,
@@ -57,11 +60,18 @@ DIRECTION: Mapping[str, int] = MappingProxyType(
         "cameras": 1,
         "agreement": 1,
         "cut": -1,
+        "single": 1,
+        "frames": 1,
+        "share": 1,
+        "votes": 1,
     }
 )
 """Features that may only raise (1) or lower (-1) the probability; the others may do either."""
 
 _LEAST_M = 0.05
+_KNOWN = tuple(dict.fromkeys((*FEATURES, *TRACKED_FEATURES)))
+_GRADED = ("score", "single")
+"""Features whose bad end is no sign of an unknown kind of clusters."""
 
 
 def features(found: FrameLabels, taxonomy: Taxonomy) -> NDArray[np.float64]:
@@ -117,7 +127,7 @@ class FeatureEffect:
     """The part of a feature in a probability: a step function.
 
     Args:
-        name: one of `FEATURES`.
+        name: one of `FEATURES` or `TRACKED_FEATURES`.
         low, high: the range of the middle 98 % of the fitted clusters.
         scale: their standard deviation within it.
         edges: (E) ends of the steps, increasing; a value equal to an end belongs to the step before it.
@@ -137,7 +147,7 @@ class FeatureEffect:
 
     def __post_init__(self) -> None:
         where = f"features.{self.name}"
-        require(self.name in FEATURES, "features.name", self.name, f"one of: {', '.join(FEATURES)}")
+        require(self.name in _KNOWN, "features.name", self.name, f"one of: {', '.join(_KNOWN)}")
         require(self.low <= self.high, f"{where}.low", self.low, "at most high")
         require(0 < self.scale < math.inf, f"{where}.scale", self.scale, "a number above 0")
         rises = all(map(math.isfinite, self.edges)) and all(one < other for one, other in pairwise(self.edges))
@@ -192,24 +202,25 @@ class ProbabilityModel:
         require(math.isfinite(self.intercept), "intercept", self.intercept, "a finite number")
         require(0 < self.base_rate < 1, "base_rate", self.base_rate, "a number between 0 and 1")
 
-    def probability(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def probability(self, values: NDArray[np.float64], names: tuple[str, ...] = FEATURES) -> NDArray[np.float64]:
         """(M,) probabilities with six decimals, which libraries of all machines agree on.
 
         The sum runs over one feature after another, so that a cluster does not depend on the others.
 
         Args:
             values: (M,F) from `features`; NaN has no effect.
+            names: names of the columns.
         """
         logit = np.full(len(values), self.intercept)
         unlike, worse = np.zeros((2, len(values)))
         for one in self.features:
-            column = values[:, FEATURES.index(one.name)]
+            column = values[:, names.index(one.name)]
             step = np.searchsorted(one.edges, column)
             logit += np.where(np.isnan(column), 0.0, np.asarray(one.values)[step])
             beyond = np.nan_to_num(column - np.clip(column, one.low, one.high)) / one.scale
             if one.name not in DIRECTION:
                 unlike += np.abs(beyond)
-            elif one.name != "score":
+            elif one.name not in _GRADED:
                 worse += np.maximum(-DIRECTION[one.name] * beyond, 0)
         base = math.log(self.base_rate / (1 - self.base_rate))
         above = logit - base
@@ -220,6 +231,7 @@ class ProbabilityModel:
 
 VERSION = 1
 BUNDLED = Path(__file__).parent / "data" / "probability.json"
+BUNDLED_TRACKED = Path(__file__).parent / "data" / "probability_tracks.json"
 
 
 @dataclass(frozen=True)
@@ -235,16 +247,19 @@ class StoredModel:
     sha256: str
 
 
-def read_probability(path: Path = BUNDLED) -> StoredModel:
+def read_probability(path: Path = BUNDLED, names: tuple[str, ...] = FEATURES) -> StoredModel:
     """Read a file that `pointsam-label fit-probability` wrote.
 
     Args:
         path: the file; by default the one in the package.
+        names: features of the labels that it is for.
 
     Raises:
         SchemaError: SCH005 on a file that is missing or is not of this kind, SCH003 on one of another version.
     """
-    hint = "install pointsam again" if path == BUNDLED else "make one: pointsam-label fit-probability"
+    hint = (
+        "install pointsam again" if path in (BUNDLED, BUNDLED_TRACKED) else "make one: pointsam-label fit-probability"
+    )
 
     def refuse(why: str) -> SchemaError:
         return SchemaError("SCH005", f"{path} is not a probability file: {why}", hint)
@@ -260,7 +275,25 @@ def read_probability(path: Path = BUNDLED) -> StoredModel:
         content = path.read_bytes()
     except OSError as error:
         raise refuse(f"cannot be read ({error.strerror})") from error
-    return StoredModel(parse_document(content, ProbabilityModel, refuse, known), hashlib.sha256(content).hexdigest())
+    model = parse_document(content, ProbabilityModel, refuse, known)
+    other = [one.name for one in model.features if one.name not in names]
+    if other:
+        raise refuse(f"{', '.join(other)} are features of the other stage of labels: --stage of fit-probability")
+    return StoredModel(model, hashlib.sha256(content).hexdigest())
+
+
+def tracked_probability(path: Path | None = None) -> StoredModel | None:
+    """The probability of clusters after tracking; None if they keep that of their frames.
+
+    Args:
+        path: the file, None for the one in the package, if it has one.
+
+    Raises:
+        SchemaError: as `read_probability`.
+    """
+    if path is None and not BUNDLED_TRACKED.exists():
+        return None
+    return read_probability(path or BUNDLED_TRACKED, TRACKED_FEATURES)
 
 
 @cache

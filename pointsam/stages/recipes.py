@@ -21,10 +21,12 @@ from pointsam.semantics.riders import RiderConfig
 from pointsam.stages.grow import GrowConfig
 from pointsam.stages.lift import LiftConfig
 from pointsam.stages.limit import LimitConfig
+from pointsam.stages.looks.config import LooksConfig, of_components
 from pointsam.stages.merge import MergeConfig
 from pointsam.stages.paint import PaintConfig
 from pointsam.stages.prompt import PromptConfig
 from pointsam.stages.refine import RefineConfig
+from pointsam.stages.tracks.config import TracksConfig, all_rules
 from pointsam.stages.trim import TrimConfig
 
 _RECORDED_SEMANTICS, _RECORDED_SEGMENTER, _RECORDED_SECTION = ("ssd", "oracle"), "mobile_sam", "segment"
@@ -187,20 +189,25 @@ class LabelConfig:
         recipe: name of the recipe.
         masks: options of the 2D stage.
         clusters: options of the 3D stage.
+        tracks: options of the stage over time.
+        looks: options of second looks.
     """
 
     recipe: str
     masks: MasksConfig
     clusters: ClustersConfig
+    tracks: TracksConfig
+    looks: LooksConfig
 
     def as_dict(self, where: str = "the recipe") -> dict[str, object]:
         """JSON values; errors as of `MasksConfig.as_dict`."""
-        return {"recipe": self.recipe, "masks": self.masks.as_dict(where), "clusters": asdict(self.clusters)}
+        stages = {"clusters": asdict(self.clusters), "looks": asdict(self.looks), "tracks": asdict(self.tracks)}
+        return {"recipe": self.recipe, "masks": self.masks.as_dict(where), **stages}
 
 
 def paper() -> LabelConfig:
     """The published method (arXiv 2401.16305), with the bundled models in place of ViT-H and the nuImages network."""
-    return LabelConfig("paper", MasksConfig(), ClustersConfig())
+    return LabelConfig("paper", MasksConfig(), ClustersConfig(), TracksConfig(), LooksConfig())
 
 
 def default() -> LabelConfig:
@@ -226,6 +233,8 @@ def default() -> LabelConfig:
             limit=LimitConfig(enabled=True),
             grow=GrowConfig(enabled=True),
         ),
+        all_rules(),
+        of_components(),
     )
 
 
@@ -266,11 +275,14 @@ def with_overrides(config: LabelConfig, assignments: Sequence[str]) -> LabelConf
     chosen = replace(config.masks, backend=str(names["backend"]), semantics=str(names["semantics"]))
     _require_in_use(assignments, chosen)
     masks, clusters = chosen.as_dict(where, complete=True), asdict(config.clusters)
-    assign({"masks": masks, "clusters": clusters}, assignments)
+    looks, tracks = asdict(config.looks), asdict(config.tracks)
+    assign({"masks": masks, "clusters": clusters, "looks": looks, "tracks": tracks}, assignments)
     changed = LabelConfig(
         config.recipe,
         MasksConfig.from_dict(masks, where),
         parse(ClustersConfig, clusters, where, "clusters."),
+        parse(TracksConfig, tracks, where, "tracks."),
+        parse(LooksConfig, looks, where, "looks."),
     )
     require_finite(changed.as_dict(where), assignments)
     return changed

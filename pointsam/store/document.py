@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -23,6 +23,14 @@ class Shard:
     name: str
     scene: str
     frame_ids: tuple[str, ...]
+
+
+def by_scene(frames: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Scene -> its frames, from (scene, frame_id) pairs, both in their order."""
+    found: dict[str, list[str]] = {}
+    for scene, frame_id in frames:
+        found.setdefault(scene, []).append(frame_id)
+    return found
 
 
 @dataclass(frozen=True)

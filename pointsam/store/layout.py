@@ -1,7 +1,7 @@
 """The paths in an output folder, and the reading of its JSON files.
 
 run.json                                    per stage: key, resolved configuration, metadata, data set root
-<table>/scene=<scene>/<shard>.parquet       frames, points, clusters, masks; cells
+<table>/scene=<scene>/<shard>.parquet       frames, points, clusters, masks; looked_*, looks; tracked_*, tracks; cells
 manifest/<stage>.json                       the plan: all shards and their frames
 manifest/<stage>/<shard>.json               written last: this shard is finished
 """
@@ -25,6 +25,8 @@ _T = TypeVar("_T")
 STAGE_TABLES: Mapping[str, tuple[str, ...]] = {
     "masks": ("masks",),
     "clusters": ("frames", "points", "clusters"),
+    "looks": ("looked_frames", "looked_points", "looked_clusters", "looks"),
+    "tracks": ("tracked_frames", "tracked_points", "tracked_clusters", "tracks"),
     "noise": ("cells",),
     "synth": (),
 }

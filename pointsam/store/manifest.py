@@ -29,6 +29,7 @@ from pointsam.store.document import (
     ShardEntry,
     ShardStats,
     StageEntry,
+    by_scene,
 )
 from pointsam.store.schema import RUN_VERSION, check_metadata
 from pointsam.store.writer import table_bytes
@@ -49,12 +50,9 @@ def plan_shards(frames: Sequence[tuple[str, str]], shard_frames: int) -> tuple[S
             f"cannot divide {len(frames)} frames ({different} different) into shards of {shard_frames}",
             "list every frame once, and give a shard at least one frame",
         )
-    by_scene: dict[str, list[str]] = {}
-    for scene, frame_id in frames:
-        by_scene.setdefault(scene, []).append(frame_id)
     return tuple(
         Shard(f"{layout.encode_scene(scene)}-{k:05d}", scene, tuple(members[start : start + shard_frames]))
-        for scene, members in by_scene.items()
+        for scene, members in by_scene(frames).items()
         for k, start in enumerate(range(0, len(members), shard_frames))
     )
 
@@ -187,6 +185,18 @@ class Run:
                 is full (temporary files are removed, finished shards stay), OUT003 if the folder cannot be written.
             SchemaError: SCH003 if a table does not have the stage's name or columns.
         """
+        self.commit_files(shard, *self.encoded(shard, tables), stats, sources)
+
+    def encoded(self, shard: Shard, tables: Mapping[str, pa.Table]) -> tuple[list[tuple[Path, bytes]], int]:
+        """Path and content of the file of each table, and the number of quarantined frames or images in them.
+
+        Args:
+            shard: a shard of the plan.
+            tables: as for `commit`.
+
+        Raises:
+            SchemaError: SCH003 if a table does not have the stage's name or columns.
+        """
         names = layout.STAGE_TABLES[self.stage]
         if set(tables) != set(names):
             raise SchemaError(
@@ -194,8 +204,7 @@ class Run:
             )
         paths = [layout.table_path(self.out, name, shard.scene, shard.name) for name in names]
         files = [(path, table_bytes(name, tables[name])) for path, name in zip(paths, names, strict=True)]
-        failed = tables[names[0]]["status"].to_pylist().count("failed")
-        self.commit_files(shard, files, failed, stats, sources)
+        return files, tables[names[0]]["status"].to_pylist().count("failed")
 
     def commit_files(
         self,

@@ -6,8 +6,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,7 +28,10 @@ from pointsam.store.document import (
 )
 from pointsam.store.schema import METADATA_PREFIX
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import Cluster, FrameLabels, FrameRow, ImageMasks
+from pointsam.types import Cluster, FrameLabels, FrameRow, ImageMasks, Membership, TrackedLabels, TrackRow
+
+LabelStage: TypeAlias = Literal["clusters", "looks", "tracks"]
+"""A stage whose tables are labels of points."""
 
 _Document = TypeVar("_Document", bound=StageDocument)
 _Part = TypeVar("_Part")
@@ -47,14 +51,17 @@ class Labels:
 
     Args:
         out: the output folder.
+        stage: the stage whose labels are read: "clusters", those of the first round, "looks", after second looks, or
+            "tracks", after tracking.
 
     Raises:
         StoreError: OUT004 if it has no run.json.
         SchemaError: SCH003 if its tables have another schema version.
     """
 
-    def __init__(self, out: Path | str) -> None:
+    def __init__(self, out: Path | str, stage: LabelStage = "clusters") -> None:
         self.out = Path(out)
+        self.stage = stage
         self._stages = layout.read_run(self.out).stages
         self._plans: dict[str, dict[str, Shard]] = {}
         self._loaded: dict[str, _Loaded] = {}
@@ -77,8 +84,9 @@ class Labels:
         values = {k: v for k, v in self._stage(kind.stage).document.items() if k not in ("schema_version", "plan")}
         return self._part(kind.sorted_out(values), kind, kind.stage, "document")
 
-    def dataset(self, stage: str = "clusters") -> DatasetId:
-        """The data that a stage was made from."""
+    def dataset(self, stage: str | None = None) -> DatasetId:
+        """The data that a stage was made from, by default that of the labels; so for all methods with a stage."""
+        stage = stage or self.stage
         return self._part(self._stage(stage).document.get("dataset"), DatasetId, stage, "document.dataset")
 
     def key(self, stage: str) -> str:
@@ -104,30 +112,31 @@ class Labels:
 
     def content(self, stage: str, frame_ids: Iterable[str]) -> str:
         """Hex digest of the files of the finished shards that hold any of the frames."""
-        wanted, plan = set(frame_ids), self._plan(stage)
-        names = {plan[frame_id].name for frame_id in wanted if frame_id in plan}
-        return digest({shard.name: entry.files for shard, entry in self._done(stage) if shard.name in names})
+        plan = self._plan(stage)
+        shards = dict.fromkeys(plan[frame_id] for frame_id in frame_ids if frame_id in plan)
+        entries = {shard.name: self._entry(stage, shard) for shard in shards}
+        return digest({name: entry.files for name, entry in entries.items() if entry is not None})
 
     def metadata(self, stage: str) -> StageMetadata:
         """Metadata of the stage's tables."""
         return self._part(self._stage(stage).metadata, StageMetadata, stage, "metadata")
 
-    def data_root(self, stage: str = "clusters") -> DataPath | None:
+    def data_root(self, stage: str | None = None) -> DataPath | None:
         """Path of the data when the stage ran last, None if the run did not record it."""
-        root = self._stage(stage).data_root
+        root = self._stage(stage or self.stage).data_root
         return None if root is None else data_path(root)
 
     def selection(self, stage: str) -> list[tuple[str, str]]:
         """(scene, frame_id) of every frame in the stage's plan, finished or not, in the data set's order."""
         return [(shard.scene, frame_id) for frame_id, shard in self._plan(stage).items()]
 
-    def frame_ids(self, stage: str = "clusters") -> list[str]:
+    def frame_ids(self, stage: str | None = None) -> list[str]:
         """Frames of the finished shards, in the data set's order."""
-        return [frame_id for shard, _ in self._done(stage) for frame_id in shard.frame_ids]
+        return [frame_id for shard, _ in self._done(stage or self.stage) for frame_id in shard.frame_ids]
 
-    def unfinished(self, stage: str = "clusters") -> int:
+    def unfinished(self, stage: str | None = None) -> int:
         """Number of frames in the stage's plan whose shard is not finished."""
-        return len(self._plan(stage)) - len(self.frame_ids(stage))
+        return len(self._plan(stage or self.stage)) - len(self.frame_ids(stage))
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -141,8 +150,8 @@ class Labels:
     def frames(self) -> list[FrameRow]:
         """The `frames` rows of all finished shards, including quarantined frames."""
         found = []
-        for shard, entry in self._done("clusters"):
-            loaded = self._load("frames", shard, entry)
+        for shard, entry in self._done(self.stage):
+            loaded = self._load(layout.STAGE_TABLES[self.stage][0], shard, entry)
             found += [rows.read_frame(loaded.table, row, shard.scene) for row in range(loaded.table.num_rows)]
         return found
 
@@ -153,8 +162,8 @@ class Labels:
 
     def cluster_sizes(self) -> Iterator[tuple[str, str, int]]:
         """(frame_id, class name, number of points) of all clusters in finished shards, without reading points."""
-        for shard, entry in self._done("clusters"):
-            table = self._load("clusters", shard, entry).table
+        for shard, entry in self._done(self.stage):
+            table = self._load(layout.STAGE_TABLES[self.stage][2], shard, entry).table
             columns = (table[name].to_pylist() for name in ("frame_id", "class_name", "num_points"))
             yield from zip(*columns, strict=True)
 
@@ -165,8 +174,9 @@ class Labels:
             DatasetError: DAT010 if the frame is not in the stage's plan.
             StoreError: OUT004 if it is not finished yet, or its file is damaged.
         """
-        frames, points, clusters = (self._rows(name, "clusters", frame_id) for name in layout.STAGE_TABLES["clusters"])
-        scene = self._plan("clusters")[frame_id].scene
+        tables = layout.STAGE_TABLES[self.stage][:3]
+        frames, points, clusters = (self._rows(name, self.stage, frame_id) for name in tables)
+        scene = self._plan(self.stage)[frame_id].scene
         return FrameLabels(
             rows.read_frame(frames[0], frames[1][0], scene),
             *rows.read_points(points[0], points[1][0]),
@@ -175,7 +185,33 @@ class Labels:
 
     def clusters(self, frame_id: str) -> tuple[Cluster, ...]:
         """The clusters of one frame, without reading its points; errors as of `labels`."""
-        return rows.read_clusters(*self._rows("clusters", "clusters", frame_id))
+        return rows.read_clusters(*self._rows(layout.STAGE_TABLES[self.stage][2], self.stage, frame_id))
+
+    def tracked(self, frame_id: str) -> TrackedLabels:
+        """The labels of one frame with their tracks; errors as of `labels`."""
+        points, clusters = (self._rows(f"tracked_{name}", "tracks", frame_id) for name in ("points", "clusters"))
+        return rows.read_tracked(self.labels(frame_id), points[0], points[1][0], *clusters)
+
+    def frame(self, frame_id: str) -> FrameRow:
+        """The `frames` row of one frame, without reading its points; errors as of `labels`."""
+        table, members = self._rows(layout.STAGE_TABLES[self.stage][0], self.stage, frame_id)
+        return rows.read_frame(table, members[0], self._plan(self.stage)[frame_id].scene)
+
+    def members(self, frame_id: str) -> tuple[Membership, ...]:
+        """The tracks of the clusters of one frame, without reading its points; errors as of `labels`."""
+        return rows.read_members(*self._rows("tracked_clusters", "tracks", frame_id))
+
+    def tracks(self, scene: str | None = None) -> Iterator[tuple[str, tuple[TrackRow, ...]]]:
+        """Name and tracks of every scene, by track_id, as far as their last shards are finished.
+
+        Args:
+            scene: the only scene to read, None for all.
+        """
+        for scene_of, shards in groupby(self._done("tracks"), lambda done: done[0].scene):
+            if scene not in (None, scene_of):
+                continue
+            found = [track for one in shards for track in rows.read_tracks(self._load("tracks", *one).table)]
+            yield scene_of, tuple(sorted(found, key=lambda track: track.track_id))
 
     def masks(self, frame_id: str) -> dict[str, ImageMasks]:
         """Masks of the images of one frame by camera, in the data set's order.
@@ -183,7 +219,15 @@ class Labels:
         Raises:
             DatasetError, StoreError: as `labels`.
         """
-        table, members = self._rows("masks", "masks", frame_id)
+        return self._masks("masks", frame_id)
+
+    def looks(self, frame_id: str) -> dict[str, ImageMasks]:
+        """Masks of second looks of the images of one frame by camera, of those that have some; errors as of `masks`."""
+        return self._masks("looks", frame_id)
+
+    def _masks(self, table_name: str, frame_id: str) -> dict[str, ImageMasks]:
+        """Masks of a table whose name is that of its stage."""
+        table, members = self._rows(table_name, table_name, frame_id)
         images = [rows.read_image_masks(table, row) for row in members]
         return {image.camera: image for image in images}
 
@@ -272,8 +316,9 @@ class Labels:
         if version not in known:
             raise layout.other_version(path, version, " and ".join(known))
         rows_of, start = {}, 0
-        for frame_id, count in Counter(table["frame_id"].to_pylist()).items():
+        frame_ids = table["frame_id"].to_pylist() if "frame_id" in table.column_names else []
+        for frame_id, count in Counter(frame_ids).items():
             rows_of[frame_id] = range(start, start + count)
             start += count
-        self._loaded[name] = _Loaded(shard.name, table, rows_of)
-        return self._loaded[name]
+        loaded = self._loaded[name] = _Loaded(shard.name, table, rows_of)
+        return loaded

@@ -7,7 +7,20 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pointsam.base.arrays import AnyArray
-from pointsam.types import Cluster, Detections, FrameRow, ImageMasks, Masks, PointLabels
+from pointsam.types import (
+    Cluster,
+    Detections,
+    FrameLabels,
+    FrameRow,
+    ImageMasks,
+    Masks,
+    Membership,
+    PointLabels,
+    TrackedLabels,
+    TrackRow,
+)
+
+_MEMBERSHIP = ("track_id", "origin", "single_id")
 
 
 def read_frame(table: pa.Table, row: int, scene: str) -> FrameRow:
@@ -35,10 +48,31 @@ def read_points(
 def read_clusters(table: pa.Table, members: range) -> tuple[Cluster, ...]:
     """Consecutive rows of `clusters`."""
     found = []
-    for values in table.slice(members.start, len(members)).drop_columns(["frame_id"]).to_pylist():
+    own = [name for name in table.column_names if name != "frame_id" and name not in _MEMBERSHIP]
+    for values in table.slice(members.start, len(members)).select(own).to_pylist():
         for name in ("center_lidar_m", "size_aabb_m", "cameras", "mask_ids"):
             values[name] = tuple(values[name])
         found.append(Cluster(**values))
+    return tuple(found)
+
+
+def read_members(table: pa.Table, members: range) -> tuple[Membership, ...]:
+    """The tracks of consecutive rows of `tracked_clusters`."""
+    columns = (table.slice(members.start, len(members))[name].to_pylist() for name in _MEMBERSHIP)
+    return tuple(Membership(*values) for values in zip(*columns, strict=True))
+
+
+def read_tracked(found: FrameLabels, points: pa.Table, row: int, clusters: pa.Table, members: range) -> TrackedLabels:
+    """The labels of a frame with its row of `tracked_points` and its consecutive rows of `tracked_clusters`."""
+    return TrackedLabels(found, _array(points["added"][row]), read_members(clusters, members))
+
+
+def read_tracks(table: pa.Table) -> tuple[TrackRow, ...]:
+    """The rows of `tracks`."""
+    found = []
+    for values in table.to_pylist():
+        votes = dict(zip(values.pop("vote_classes"), values.pop("vote_weights"), strict=True))
+        found.append(TrackRow(**values, class_votes=votes))
     return tuple(found)
 
 

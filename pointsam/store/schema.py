@@ -1,4 +1,4 @@
-"""The label contract: four Parquet tables joined by `frame_id`, and the conversion of rows to tables.
+"""The label contract: Parquet tables joined by `frame_id`, and the conversion of rows to tables.
 
 The scene is not a column: it is in the folder name `scene=<scene>` (hive), and readers reject a column that is in both.
 `docs/labels.md` describes the tables for users.
@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from pointsam.base.arrays import AnyArray
 from pointsam.base.document import canonical_json
 from pointsam.base.errors import SchemaError
-from pointsam.types import FrameLabels, FrameRow, ImageMasks
+from pointsam.types import FrameLabels, FrameRow, ImageMasks, TrackedLabels, TrackRow
 from pointsam.types.validation import check_row
 
 RUN_VERSION = 2
@@ -93,6 +93,32 @@ CLUSTERS = pa.schema(
         required("probability", pa.float64()),
     ]
 )
+TRACKED_POINTS = POINTS.append(required("added", list_of(pa.bool_())))
+TRACKED_CLUSTERS = pa.schema(
+    [
+        *CLUSTERS,
+        required("track_id", pa.int32()),
+        required("origin", pa.string()),
+        required("single_id", pa.int16()),
+    ]
+)
+TRACKS = pa.schema(
+    [
+        required("track_id", pa.int32()),
+        required("class_id", pa.uint8()),
+        required("class_name", pa.string()),
+        required("moving", pa.bool_()),
+        required("num_frames", pa.int32()),
+        required("num_recovered", pa.int32()),
+        required("first_t_us", pa.int64()),
+        required("last_t_us", pa.int64()),
+        required("speed_mps", pa.float64()),
+        required("vote_classes", list_of(pa.string())),
+        required("vote_weights", list_of(pa.float64())),
+        required("class_changes", pa.int32()),
+        required("cut", pa.string()),
+    ]
+)
 MASKS = pa.schema(
     [
         required("frame_id", pa.string()),
@@ -147,21 +173,26 @@ def table_metadata(metadata: Mapping[str, object], table: str) -> dict[bytes, by
     }
 
 
-def frames_table(rows: Iterable[FrameRow], metadata: Mapping[str, object]) -> pa.Table:
-    """`frames`: one row per frame, in the order of `rows`."""
+def frames_table(rows: Iterable[FrameRow], metadata: Mapping[str, object], table: str = "frames") -> pa.Table:
+    """`frames`, or another table with its columns: one row per frame, in the order of `rows`."""
     records = [{name: getattr(row, name) for name in FRAMES.names} for row in rows]
-    return columns_to_table("frames", FRAMES, records, metadata)
+    return columns_to_table(table, FRAMES, records, metadata)
 
 
-def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, object]) -> pa.Table:
-    """`points`: one row per frame, in the order of `rows`.
+def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, object], table: str = "points") -> pa.Table:
+    """`points`, or another table with its columns: one row per frame, in the order of `rows`.
 
     Raises:
         SchemaError: SCH006 if a frame has more clusters than int16 can number.
     """
+    return pa.Table.from_arrays(_points(rows), schema=POINTS.with_metadata(table_metadata(metadata, table)))
+
+
+def _points(rows: Sequence[FrameLabels]) -> list[pa.Array]:
+    """The columns of `points`."""
     for row in rows:
         _check_cluster_range(row)
-    columns = [
+    return [
         pa.array([row.frame.frame_id for row in rows], pa.string()),
         _lists([row.labels.instance_id for row in rows], np.int16, POINTS.field("cluster_id").type),
         _lists([row.labels.class_id for row in rows], np.uint8, POINTS.field("class_id").type),
@@ -169,25 +200,84 @@ def points_table(rows: Sequence[FrameLabels], metadata: Mapping[str, object]) ->
         _lists([row.covered for row in rows], np.uint8, POINTS.field("covered").type),
         _lists([row.grown for row in rows], np.bool_, POINTS.field("grown").type),
     ]
-    return pa.Table.from_arrays(columns, schema=POINTS.with_metadata(table_metadata(metadata, "points")))
 
 
-def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, object]) -> pa.Table:
-    """`clusters`: one row per cluster, in the order of `rows` and then of cluster_id.
+def clusters_table(rows: Iterable[FrameLabels], metadata: Mapping[str, object], table: str = "clusters") -> pa.Table:
+    """`clusters`, or another table with its columns: one row per cluster, by frame in the order of `rows`, then by
+    cluster_id.
 
     Raises:
         SchemaError: SCH006 if a frame has more clusters than int16 can number.
     """
-    records = []
-    for row in rows:
-        _check_cluster_range(row)
-        records += [{"frame_id": row.frame.frame_id, **vars(cluster)} for cluster in row.clusters]
-    return columns_to_table("clusters", CLUSTERS, records, metadata)
+    return columns_to_table(table, CLUSTERS, [one for row in rows for one in _clusters(row)], metadata)
 
 
-def masks_table(rows: Iterable[ImageMasks], metadata: Mapping[str, object]) -> pa.Table:
-    """`masks`: one row per image, in the order of `rows`: by frame, then in the data set's order of cameras."""
-    return columns_to_table("masks", MASKS, [_mask_record(row) for row in rows], metadata)
+def _clusters(row: FrameLabels) -> list[dict[str, object]]:
+    """The rows of `clusters` of a frame."""
+    _check_cluster_range(row)
+    return [{"frame_id": row.frame.frame_id, **vars(cluster)} for cluster in row.clusters]
+
+
+def tracked_tables(
+    rows: Sequence[TrackedLabels], tracks: Sequence[TrackRow], metadata: Mapping[str, object]
+) -> dict[str, pa.Table]:
+    """The tables of the stage `tracks` for consecutive frames of one scene, by name.
+
+    Args:
+        rows: the frames, in their order.
+        tracks: the tracks of the scene if these are its last frames, in the order of track_id; else none.
+        metadata: what the tables were made of.
+
+    Raises:
+        SchemaError: SCH006 if a frame has more clusters than int16 can number.
+    """
+    found = [row.found for row in rows]
+    added = _lists([row.added for row in rows], np.bool_, TRACKED_POINTS.field("added").type)
+    schema = TRACKED_POINTS.with_metadata(table_metadata(metadata, "tracked_points"))
+    clusters = [
+        {**cluster, **vars(member)}
+        for row in rows
+        for cluster, member in zip(_clusters(row.found), row.members, strict=True)
+    ]
+    return {
+        "tracked_frames": frames_table([row.frame for row in found], metadata, "tracked_frames"),
+        "tracked_points": pa.Table.from_arrays([*_points(found), added], schema=schema),
+        "tracked_clusters": columns_to_table("tracked_clusters", TRACKED_CLUSTERS, clusters, metadata),
+        "tracks": columns_to_table("tracks", TRACKS, [_track_record(track) for track in tracks], metadata),
+    }
+
+
+def _track_record(track: TrackRow) -> dict[str, object]:
+    votes = track.class_votes
+    return {**vars(track), "vote_classes": list(votes), "vote_weights": list(votes.values())}
+
+
+def looked_tables(
+    rows: Sequence[FrameLabels], looks: Iterable[ImageMasks], metadata: Mapping[str, object]
+) -> dict[str, pa.Table]:
+    """The tables of the stage `looks` for consecutive frames of one scene, by name.
+
+    Args:
+        rows: the frames, in their order.
+        looks: the masks of second looks, of the images that have some.
+        metadata: what the tables were made of.
+
+    Raises:
+        SchemaError: SCH006 if a frame has more clusters than int16 can number.
+    """
+    return {
+        "looked_frames": frames_table([row.frame for row in rows], metadata, "looked_frames"),
+        "looked_points": points_table(rows, metadata, "looked_points"),
+        "looked_clusters": clusters_table(rows, metadata, "looked_clusters"),
+        "looks": masks_table(looks, metadata, "looks"),
+    }
+
+
+def masks_table(rows: Iterable[ImageMasks], metadata: Mapping[str, object], table: str = "masks") -> pa.Table:
+    """`masks`, or another table with its columns: one row per image, in the order of `rows`: by frame, then in the data
+    set's order of cameras.
+    """
+    return columns_to_table(table, MASKS, [_mask_record(row) for row in rows], metadata)
 
 
 def _mask_record(row: ImageMasks) -> dict[str, object]:

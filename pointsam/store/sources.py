@@ -25,6 +25,12 @@ END_BYTES = 4096
 MASKS = "masks"
 """The name under which the digest of a frame's masks is stored."""
 
+CLUSTERS = "clusters"
+"""The name under which looks and tracks store the digest of the clusters that they start from."""
+
+LOOKS = "looks"
+"""The name under which tracks store the digest of the second looks of their scene, if they start from these."""
+
 UNREAD = "unread "
 """Prefix of sources that a stage did not read: labels do not depend on them, but a later stage reads them."""
 

@@ -7,9 +7,11 @@ Images are indexed [v, u]; pixels are (u, v) = (column, row).
 from pointsam.types.frames import CameraView, Frame, FramePoints, ImageSource, PointSource, RollingShutter, Sweep
 from pointsam.types.images import Detections, ImageMasks, InstanceMap, Masks
 from pointsam.types.labels import NO_INSTANCE, Boxes, Cluster, FrameLabels, FrameRow, PointLabels, PointTruth
+from pointsam.types.tracks import NO_TRACK, Membership, TrackedLabels, TrackRow
 
 __all__ = [
     "NO_INSTANCE",
+    "NO_TRACK",
     "Boxes",
     "CameraView",
     "Cluster",
@@ -22,9 +24,12 @@ __all__ = [
     "ImageSource",
     "InstanceMap",
     "Masks",
+    "Membership",
     "PointLabels",
     "PointSource",
     "PointTruth",
     "RollingShutter",
     "Sweep",
+    "TrackRow",
+    "TrackedLabels",
 ]

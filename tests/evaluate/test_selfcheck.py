@@ -83,8 +83,6 @@ def test_clusters_of_tracking_alone_have_no_masks_to_cut():
         ("cameras disagree", {"class_share": 0.9}),
         ("odd sizes", {"height_m": 3.0}),
         ("unsure", {"probability": 0.5}),
-        ("views without mask", {"num_covered": 30}),
-        ("cut points", {"num_points_cut": 60}),
     ],
 )
 def test_worse_labels_are_called_worse_and_better_ones_better(figure, changes, rng_of):
@@ -99,6 +97,16 @@ def test_worse_labels_are_called_worse_and_better_ones_better(figure, changes, r
     assert 0 < low <= value <= high
     assert {one.figure.name: one.verdict for one in compare(good, bad)}[figure] == "better"
     assert {one.verdict for one in changed.values()} <= {"worse", ""}
+
+
+@pytest.mark.parametrize(
+    ("figure", "changes"), [("views without mask", {"num_covered": 30}), ("cut points", {"num_points_cut": 60})]
+)
+def test_figures_that_follow_quality_in_no_direction_only_change(figure, changes):
+    bad = self_check((frame for k in range(6) for frame in list(run(k + 1, changed=2 + k, **changes))[-10:]), NUSCENES)
+    found = {one.figure.name: one for one in compare(bad, self_check(run(), NUSCENES))}
+    assert found[figure].verdict == "changed"
+    assert found[figure].difference[1] > 0
 
 
 def test_figures_that_may_go_either_way_only_change():

@@ -42,17 +42,17 @@ def test_good_labels_are_not_suspicious():
         ({"class_share": 0.6}, 0.2, "masks of 2 cameras disagree: 60% of its masked points have one of car"),
         (
             {**HALF, "length_m": 8.0, "track_id": -1},
-            3 / 4,
+            8 / 9,
             "8.0 m long and 1.5 m high; a car is 5.0 m long and 1.7 m high",
         ),
         (
             {**HALF, "track_id": 5, "center_world_m": (90.0, 0.0, 0.0)},
-            2 / 3,
+            1 / 2,
             "seen in this frame only, between frames without it",
         ),
         (
             {**HALF, "spread": (60, 10, 0, 0, 0, 0, 30)},
-            3 / 5,
+            1 / 2,
             "30 points of 100 outside of the usual extent of its track",
         ),
     ],
@@ -74,8 +74,10 @@ def test_reasons_add_up_and_name_the_frame_before():
         "bus here, car in the frame of its track before",
         "4.5 m long and 1.5 m high in the frame before, 7.0 m long and 1.5 m high here",
     )
-    wrong = 0.25 * 1.5 / (1 + 0.25 * 1.5)  # from odds of 1 to 4
-    assert first.score == pytest.approx(1 - (1 - wrong) * 0.7)
+    assert first.score == pytest.approx(1 - 0.8 * 0.7)
+    doubled = Weights(odds={"size jump": 2.0})
+    (first, *_) = suspicions(scene([{}], [changed], [changed]), NUSCENES, doubled)
+    assert first.score == pytest.approx(1 - 2 / 3 * 0.7)  # odds of 1 to 4, doubled
 
 
 def test_a_certain_cluster_is_suspicious_of_its_class_only():
@@ -109,7 +111,7 @@ def test_an_unknown_probability_has_its_own_chance():
     unknown = {"probability": math.nan, "track_id": -1}
     plain, odd = found([unknown, {**unknown, "height_m": 3.0}])[::-1]
     assert (plain.score, plain.reasons) == (pytest.approx(0.2), ("no probability is known",))
-    assert odd.score == pytest.approx(0.75 / 1.75)
+    assert odd.score == pytest.approx(2 / 3)  # odds of 1 to 4, times 8
 
 
 def test_scenes_are_merged_by_score_and_frames_by_their_sum():

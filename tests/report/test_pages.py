@@ -19,7 +19,9 @@ def values():
         **dict.fromkeys(names, HOSTILE),
         **{key: [HOSTILE] for key in ("classes", "outcomes", "colours")},
         "good": 1,
+        "queue": False,
         "figures": [FIGURE],
+        "tracks": [{"name": "00", "caption": HOSTILE}],
         "tables": [table],
         "charts": Markup("<svg></svg>"),
     }

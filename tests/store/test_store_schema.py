@@ -145,7 +145,7 @@ def test_tables_have_the_types_of_the_contract():
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_only_the_masks_of_detections_may_be_missing(name):
-    assert [field.name for field in SCHEMAS[name] if field.nullable] == ["detection_rle"] * (name == "masks")
+    assert [field.name for field in SCHEMAS[name] if field.nullable] == ["detection_rle"] * (name in ("masks", "looks"))
     kinds = [field.type for field in SCHEMAS[name]]
     while kinds := [kind for kind in kinds if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)]:
         assert not any(kind.value_field.nullable for kind in kinds)

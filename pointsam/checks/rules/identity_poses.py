@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-import numpy as np
-
 from pointsam.base.words import counted
 from pointsam.checks.base import Problem, Rule, Survey
-from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame
 
 _LEAST = 5
@@ -24,7 +21,7 @@ class _Poses(Survey):
     def see(self, frame: Frame) -> None:
         self._frames[frame.scene] += 1
         self._timed |= frame.sweep.t_us != 0
-        self._identities[frame.scene] += _is_identity(frame.sweep.world_SE3_ego)
+        self._identities[frame.scene] += frame.sweep.world_SE3_ego.is_identity
 
     def problems(self) -> Iterator[Problem]:
         total = self._frames.total()
@@ -37,10 +34,6 @@ class _Poses(Survey):
         if still:
             what = f"in all frames of {counted(len(still), 'scene')}, for example {still[0]!r}; others have poses"
             yield Problem("poses", f"the pose of the vehicle is the identity {what}")
-
-
-def _is_identity(pose: SE3) -> bool:
-    return not pose.translation_m.any() and bool(np.array_equal(pose.rotation, np.eye(3)))
 
 
 RULE = Rule(

@@ -15,6 +15,7 @@ const POINTSAM = (() => {
   };
   const MASKED = [0.35, 0.6, 0.95];
   const GROWN = [1.0, 0.72, 0.2];
+  const ORIGINS = { kept: MASKED, extended: [0.55, 0.94, 0.31], recovered: [0.94, 0.31, 0.9] };
   const frames = new Map();
   const state = {
     frame: null,
@@ -40,7 +41,7 @@ const POINTSAM = (() => {
     data.xyz = decode(data.xyz, Int16Array);
     data.cluster = decode(data.cluster, Int16Array);
     data.object = data.object === null ? null : decode(data.object, Int16Array);
-    data.grown = data.grown === null ? null : decode(data.grown, Uint8Array);
+    for (const bits of ["grown", "added"]) data[bits] = data[bits] === null ? null : decode(data[bits], Uint8Array);
     frames.set(name, data);
     if (state.wanted === name) show(name);
   }
@@ -91,10 +92,12 @@ const POINTSAM = (() => {
   const outcomeOf = (row) => OUTCOMES[row.outcome ?? "none"];
   const shown = (row) => !state.hidden.has(row.class) && !state.hidden.has(`outcome ${row.outcome ?? "none"}`);
 
-  const isGrown = (data, k) => data.grown !== null && ((data.grown[k >> 3] >> (k & 7)) & 1) === 1;
+  const isSet = (bits, k) => bits !== null && ((bits[k >> 3] >> (k & 7)) & 1) === 1;
 
-  function colourOf(row, data, grown = false) {
+  // A row of the list has the colour of its origin; of its points, only those that tracking added have it.
+  function colourOf(row, data, grown = false, added = true) {
     if (state.colour === "growth") return grown ? GROWN : MASKED;
+    if (state.colour === "tracking") return added ? ORIGINS[row.origin] : MASKED;
     if (state.colour === "outcome") return outcomeOf(row)[1];
     return (state.colour === "class" ? data.class_colours[row.class] : row.colour).map((v) => v / 255);
   }
@@ -108,12 +111,12 @@ const POINTSAM = (() => {
     const clusters = new Map(data.clusters.map((row) => [row.id, row]));
     const objects = new Map((data.objects ?? []).map((row) => [row.id, row]));
     for (let k = 0; k < data.cluster.length; k++) {
-      const grown = isGrown(data, k);
+      const [grown, added] = [isSet(data.grown, k), isSet(data.added, k)];
       const cluster = !grown || state.grown ? clusters.get(data.cluster[k]) : undefined;
       const missed = state.colour === "outcome" && data.object !== null && objects.get(data.object[k]);
       let colour = FAINT;
       let visible = state.unlabelled;
-      if (cluster && shown(cluster)) [colour, visible] = [colourOf(cluster, data, grown), true];
+      if (cluster && shown(cluster)) [colour, visible] = [colourOf(cluster, data, grown, added), true];
       else if (missed && missed.outcome === "FN" && shown(missed)) [colour, visible] = [OUTCOMES.FN[1], true];
       if (cluster && cluster.id === state.selected) colour = grown ? GROWN : [1, 1, 1];
       colours.setXYZ(k, ...colour);
@@ -171,6 +174,7 @@ const POINTSAM = (() => {
           `from ${row.sources.join(", ") || "no mask"}`,
           `predicted IoU ${row.pred_iou.toFixed(2)}, stability ${row.stability.toFixed(2)}, class fraction ${row.class_share.toFixed(2)}`,
           `refinement removed ${row.cut} points, growth added ${row.grown}; ${row.probability === null ? `confidence ${row.confidence.toFixed(2)}` : `probability ${row.probability.toFixed(2)}`}`,
+          ...(row.track === undefined ? [] : [row.track < 0 ? "no track" : `track ${row.track}, ${row.origin} by tracking`]),
           ...(row.outcome === undefined ? [] : [`${outcomeOf(row)[0]}; best IoU with a ground-truth object ${row.best_iou.toFixed(2)}`]),
         ]
       : ["Click on a point or a row to see its cameras, masks and scores."];

@@ -41,7 +41,7 @@ def test_a_flag_takes_the_same_kind_of_value_in_every_command(flag):
 
 def test_the_folder_of_a_run_is_out_and_what_is_written_once_is_dest():
     outs = {name.split()[1] for name in options("--out")}
-    assert outs == {"run", "masks", "clusters", "noise", "demo", "fit", "experiment"}
+    assert outs == {"run", "masks", "clusters", "looks", "tracks", "noise", "demo", "fit", "experiment"}
     dests = {name.split()[1] for name in options("--dest")}
     ours = {"report", "export", "fit-probability", "calibrate", "try-2d"}
     assert dests == ours | {"budget", "predict", "suggest", "show"}

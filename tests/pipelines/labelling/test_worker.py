@@ -65,9 +65,12 @@ def test_ray_workers_may_have_a_device_that_the_driver_lacks(run, scissors, monk
         return ordered_map(work, tasks, 1, initialise, arguments)
 
     asked = []
-    monkeypatch.setattr("pipelines.labelling.jobs.ordered_map", here)
+    for module in ("jobs", "scenes"):
+        monkeypatch.setattr(f"pipelines.labelling.{module}.ordered_map", here)
     assert run("--engine", "ray", "--device", "cuda").exit_code == 0
     assert asked == [1.0, 0.0]
+    assert run("--engine", "ray", "--device", "cuda", "--set", "looks.enabled=true").exit_code == 0
+    assert asked[2:] == [1.0, 0.0, 1.0]  # looks need one too
 
 
 def test_a_defect_at_an_image_quarantines_its_frame_in_both_stages(run, root, tmp_path, scissors, monkeypatch):

@@ -13,11 +13,12 @@ from helpers.segmenters import Scissors
 from helpers.training import make_labels, make_world
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from pipelines.documents import ClustersDocument
+from pipelines.documents import ClustersDocument, TracksDocument
 from pointsam import rle
 from pointsam.datasets.nuscenes.dataset import NuScenes
 from pointsam.evaluate.fit_probability import JudgedClusters, fit, fit_probability
-from pointsam.stages.probability import DIRECTION, FEATURES, features, read_probability
+from pointsam.evaluate.track_traits import StoredTracks
+from pointsam.stages.probability import DIRECTION, FEATURES, TRACKED_FEATURES, features, read_probability
 from pointsam.stages.recipes import RECIPES
 from pointsam.store.reader import Labels
 
@@ -248,3 +249,52 @@ def test_classes_without_a_size_can_be_fitted(sized, rng_of):
     fitted = fit(values, right, JudgedClusters())
     assert ("length" in {one.name for one in fitted.features}) == (sized > 0)
     assert fitted.probability(values)[right].mean() > fitted.probability(values)[~right].mean() + 0.2
+
+
+@pytest.fixture(scope="module")
+def fitted_tracks(drive, tmp_path_factory):
+    """A fit to the tracked labels, and their tracks made again with it."""
+    root, out = drive
+    folder = tmp_path_factory.mktemp("tracked")
+    shutil.copytree(out, folder / "out")
+    dest = folder / "tracks.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pointsam.evaluate.fit_probability.FEWEST_EACH", 10)  # tracks correct most of what is wrong
+        words = ("--stage", "tracks", "--dest", dest, "--json", folder / "found.json")
+        result = label("fit-probability", out, root, *words)
+    assert result.exit_code == 0, result.output
+    for name in ("tracks", "tracked_frames", "tracked_points", "tracked_clusters", "manifest/tracks"):
+        shutil.rmtree(folder / "out" / name)
+    done = label("tracks", root, "--out", folder / "out", "--probability", dest, "--workers", 1)
+    assert done.exit_code == 0, done.output
+    return json.loads((folder / "found.json").read_text()), folder / "out", dest
+
+
+def test_the_stage_gives_the_probabilities_of_the_features_in_its_tables(drive, fitted_tracks):
+    found, out, dest = fitted_tracks
+    assert found["again"][:2] == ["tracks", str(drive[0])]
+    labels = Labels(out, "tracks")
+    stored, model = StoredTracks(labels), read_probability(dest, TRACKED_FEATURES)
+    assert labels.document(TracksDocument).probability_sha256 == model.sha256
+    seen = set()
+    for frame in labels.frames():
+        values = stored.features(frame.frame_id, frame.scene)
+        expected = model.model.probability(values, TRACKED_FEATURES)
+        assert [one.probability for one in labels.clusters(frame.frame_id)] == expected.tolist()
+        seen |= set(np.exp(values[:, TRACKED_FEATURES.index("frames")]).round().tolist())
+    assert len(seen) > 1
+
+
+def test_labels_of_single_frames_do_not_depend_on_the_tracks(drive, fitted_tracks):
+    for name in ("frames", "points", "clusters"):
+        files = sorted((drive[1] / name).rglob("*.parquet"))
+        assert files
+        for path in files:
+            assert path.read_bytes() == (fitted_tracks[1] / path.relative_to(drive[1])).read_bytes()
+
+
+def test_a_file_of_the_other_stage_is_refused(drive, fitted, fitted_tracks, tmp_path):
+    root, out = drive
+    known = ("clusters", root, "--out", tmp_path / "new", "--masks-from", out, "--workers", 1)
+    refused(label(*known, "--probability", fitted_tracks[2]), "SCH005", "features of the other stage")
+    refused(label("tracks", root, "--out", out, "--probability", fitted[1]), "SCH005", "features of the other stage")

@@ -1,0 +1,233 @@
+"""Stages whose unit of work is a scene: which scenes are ready, and processing them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipelines.engine import ordered_map
+from pipelines.labelling.jobs import Summary
+from pipelines.labelling.request import Execution
+from pointsam.base.progress import progress
+from pointsam.base.words import counted
+from pointsam.datasets.base import Dataset
+from pointsam.store.document import Shard, ShardEntry, ShardStats, by_scene
+from pointsam.store.manifest import Run
+from pointsam.store.reader import Labels
+
+FOLLOWED = "followed frames"
+"""The name under which the sources of a frame hold the digest of the frames that were followed together with it."""
+
+
+@dataclass(frozen=True)
+class SceneTask:
+    """A scene, or a part of one whose frames are alone.
+
+    Args:
+        scene: its name.
+        shards: its shards, all of them.
+        made_of: digest of the files with the labels that it starts from.
+        together: whether its frames follow one another in time; if not, each is alone.
+        lost: whether workers died of it, so that it must not be tried again.
+    """
+
+    scene: str
+    shards: tuple[Shard, ...]
+    made_of: str
+    together: bool = True
+    lost: bool = False
+
+    @property
+    def frame_ids(self) -> list[str]:
+        """Its frames."""
+        return [frame_id for shard in self.shards for frame_id in shard.frame_ids]
+
+    def given_up(self) -> SceneTask:
+        """The task for a worker that only reports it."""
+        return replace(self, lost=True)
+
+
+@dataclass(frozen=True)
+class DoneShard:
+    """A shard of a finished scene, ready for `Run.commit_files`."""
+
+    shard: Shard
+    files: Sequence[tuple[Path, bytes]]
+    failed: int
+    stats: ShardStats
+    sources: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class DoneScene:
+    """A finished scene.
+
+    Args:
+        task: its task.
+        shards: its shards.
+        counts: what was made or changed, by name.
+        remarks: what users should know of it.
+    """
+
+    task: SceneTask
+    shards: tuple[DoneShard, ...]
+    counts: Mapping[str, int]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """The scenes of a run.
+
+    Args:
+        ready: scene -> frames, all of them labelled.
+        waiting: scene -> number of frames that are not labelled yet.
+        timeless: scenes whose frames have no times, or one frame only: their objects cannot be followed.
+    """
+
+    ready: dict[str, list[str]]
+    waiting: dict[str, int]
+    timeless: tuple[str, ...]
+
+
+def scenes_of(labels: Labels) -> Scenes:
+    """The scenes of the labels of a folder."""
+    done = {frame.frame_id: frame for frame in labels.frames()}
+    ready, waiting, timeless = dict[str, list[str]](), dict[str, int](), list[str]()
+    for scene, frame_ids in by_scene(labels.selection(labels.stage)).items():
+        left = sum(frame_id not in done for frame_id in frame_ids)
+        times = [done[frame_id].t_us for frame_id in frame_ids if frame_id in done and done[frame_id].status == "ok"]
+        if len(set(times)) < len(times) or (not left and len(times) < 2):
+            timeless.append(scene)
+        elif left:
+            waiting[scene] = left
+        else:
+            ready[scene] = frame_ids
+    return Scenes(ready, waiting, tuple(timeless))
+
+
+def scene_tasks(run: Run, labels: Labels, scenes: Scenes, execution: Execution, alone: bool = False) -> list[SceneTask]:
+    """The work that is left: scenes that are not done, or whose labels were made again since.
+
+    Args:
+        run: the stage.
+        labels: the labels that it starts from.
+        scenes: their scenes.
+        execution: which part of the work; every n-th scene, or every n-th shard of frames that are alone.
+        alone: whether frames of scenes without times are processed too, each alone.
+
+    Raises:
+        StoreError: OUT001 if work is left, and other code made the finished scenes.
+    """
+    shards: dict[str, list[Shard]] = {}
+    for shard in run.shards:
+        shards.setdefault(shard.scene, []).append(shard)
+    index, count = execution.shard
+    found = [
+        SceneTask(scene, tuple(shards[scene]), labels.content(labels.stage, scenes.ready[scene]))
+        for scene in list(shards)[index::count]
+        if scene in scenes.ready
+    ]
+    if alone:
+        done = set(labels.frame_ids())
+        found += [
+            SceneTask(shard.scene, (shard,), labels.content(labels.stage, shard.frame_ids), together=False)
+            for shard in run.shards[index::count]
+            if shard.scene in scenes.timeless and done.issuperset(shard.frame_ids)
+        ]
+    entries = run.entries()
+    tasks = [task for task in found if _is_left(task, entries, labels.stage, execution.retry_failed)]
+    if tasks:
+        run.require_same_code()
+    return tasks
+
+
+def _is_left(task: SceneTask, entries: Mapping[str, ShardEntry], base: str, retry_failed: bool) -> bool:
+    found = [entries.get(shard.name) for shard in task.shards]
+    current = all(entry is not None and _stated(entry, base) == {task.made_of} for entry in found)
+    followed = set[str]().union(*(_stated(entry, FOLLOWED) for entry in found if entry is not None))
+    failed = retry_failed and any(entry is not None and entry.failed for entry in found)
+    return not current or len(followed) > 1 or failed
+
+
+def _stated(entry: ShardEntry, name: str) -> set[str]:
+    """What the sources of the frames of a shard state by a name."""
+    return {sources.get(name, "") for sources in (entry.sources or {}).values()}
+
+
+def drive_scenes(
+    run: Run,
+    tasks: Sequence[SceneTask],
+    execution: Execution,
+    work: Callable[[SceneTask], DoneScene],
+    start: Callable[..., None],
+    worker: object,
+) -> Summary:
+    """Process scenes, and commit each one when it is done.
+
+    Args:
+        run: the stage.
+        tasks: its work.
+        execution: where to run.
+        work: processes a scene with this process's worker.
+        start: registers this process's worker, from the number of threads and `worker`.
+        worker: opens a worker.
+    """
+    start_s = time.perf_counter()
+    summary, remarks = Summary(run.stage), list[str]()
+    results = ordered_map(
+        work,
+        tasks,
+        execution.workers_for(run.stage),
+        start,
+        (execution.threads, worker),
+        execution.engine_for(run.stage),
+        float(execution.uses_gpu(run.stage)),
+        SceneTask.given_up,
+    )
+    todo = sum(len(task.frame_ids) for task in tasks)
+    with closing(results), progress(total=todo, desc=run.stage, unit="frame") as bar:
+        for scene in results:
+            for one in scene.shards:
+                run.commit_files(one.shard, one.files, one.failed, one.stats, one.sources)
+                bar.update(len(one.shard.frame_ids))
+                summary.add_stats(one.stats)
+            for name, count in scene.counts.items():
+                summary.counts[name] = summary.counts.get(name, 0) + count
+            remarks += scene.remarks
+    stats = run.stats()
+    summary.failures.update({frame: why for one in stats.values() for frame, why in one.failures.items()})
+    summary.shards_left = len(run.shards) - len(stats)
+    summary.wall_seconds = time.perf_counter() - start_s
+    summary.remarks = tuple(dict.fromkeys(remarks))
+    return summary
+
+
+def scene_remarks(scenes: Scenes, dataset: Dataset, done: str) -> tuple[str, ...]:
+    """Scenes that wait for frames, or whose frames have gaps.
+
+    Args:
+        scenes: the scenes.
+        dataset: the data set.
+        done: what happens to a scene, such as "tracked".
+    """
+    found = []
+    if scenes.waiting:
+        scene, left = next(iter(scenes.waiting.items()))
+        found.append(
+            f"{counted(len(scenes.waiting), 'scene')} not {done} yet: clusters are missing, for example of "
+            f"{counted(left, 'frame')} of {scene!r}; the call that finds all of them goes on"
+        )
+    whole = Counter(dataset.scene(frame_id) for frame_id in dataset.frame_ids(None))
+    gaps = {scene: (len(ids), whole[scene]) for scene, ids in scenes.ready.items() if len(ids) < whole[scene]}
+    if gaps:
+        scene, (own, every) = next(iter(gaps.items()))
+        found.append(
+            f"{counted(len(gaps), 'scene')} with gaps, for example {scene!r}: {own} of its {every} frames are in the "
+            "run (--frames, --sample); objects are followed better through all frames"
+        )
+    return tuple(found)

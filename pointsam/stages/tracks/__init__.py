@@ -1,0 +1,1 @@
+"""Tracks: the labels of a scene, frame by frame, joined over time (docs/tracks.md)."""

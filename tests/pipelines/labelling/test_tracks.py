@@ -1,0 +1,266 @@
+"""The stage of tracks: complete scenes, misses that come back, resuming, and what is read afterwards."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.commands import label, refused, tables
+from helpers.kitti_root import make_kitti
+from helpers.masks import write_masks
+from helpers.segmenters import Scissors
+from helpers.training import make_world
+
+from pipelines import poses
+from pipelines.labelling import jobs, scene_frames
+from pipelines.labelling import tracks as stage
+from pointsam.datasets.kitti.objects import Kitti
+from pointsam.geometry.se3 import SE3
+from pointsam.stages.recipes import RECIPES
+from pointsam.stages.tracks import stones
+from pointsam.store.reader import Labels
+
+SCENES = ("scene-0061", "scene-0103")
+TRACKED = ("tracked_frames", "tracked_points", "tracked_clusters", "tracks")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Two scenes of five frames with eight moving objects each; the second frame of the first has no masks."""
+    folder = tmp_path_factory.mktemp("world")
+    dataset = make_world(folder / "root", scenes=SCENES, samples=5)
+    write_masks(dataset, folder / "masks")
+    missed = dataset.frame_ids(None)[1]
+    for view in dataset.frame(missed).cameras:
+        (folder / "masks" / view.name / f"{view.stem}.json").write_text("[]")
+    return dataset, folder / "masks", missed
+
+
+def known(world):
+    return ("--semantics", "precomputed", "--masks-dir", world[1], "--workers", 1, "--set", "looks.enabled=false")
+
+
+@pytest.fixture(autouse=True)
+def short_shards(scissors, monkeypatch):
+    """Masks are cut out with scissors, and shards have two frames, so that a scene has three."""
+    for module in (jobs, stage):
+        monkeypatch.setattr(module, "SHARD_FRAMES", 2)
+
+
+@pytest.fixture(scope="module")
+def finished(world, tmp_path_factory):
+    """The folder of a run, and what it printed."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+        for module in (jobs, stage):
+            patch.setattr(module, "SHARD_FRAMES", 2)
+        done = label("run", world[0].root, "--out", out, *known(world))
+    assert done.exit_code == 0, done.output
+    return out, done.output
+
+
+@pytest.fixture
+def out(finished, tmp_path):
+    """A copy of the folder of the run."""
+    return Path(shutil.copytree(finished[0], tmp_path / "out"))
+
+
+@pytest.fixture
+def root(world, tmp_path):
+    """A copy of the data."""
+    return Path(shutil.copytree(world[0].root, tmp_path / "root"))
+
+
+def tracked(out):
+    return {path: data for path, data in tables(out).items() if path.parts[0] in TRACKED}
+
+
+def sweep_of(dataset, frame_id, root):
+    return root / dataset.frame(frame_id).sweep.source.path.relative_to(dataset.root)
+
+
+def test_a_missed_frame_comes_back(world, finished):
+    dataset, _, missed = world
+    out, said = finished
+    assert "tracks: 10 frames" in said
+    assert Labels(out).clusters(missed) == ()
+    after = Labels(out, "tracks")
+    found = after.tracked(missed)
+    assert {member.origin for member in found.members} == {"recovered"}
+    true = dataset.point_truth(missed).labels.instance_id
+    for k in range(len(found.members)):
+        its = found.found.labels.instance_id == k
+        (of,) = np.unique(true[its])
+        assert of >= 0
+        assert its.sum() > 0.6 * (true == of).sum()
+    assert len(found.members) >= 4
+    (scene, tracks), _ = after.tracks()
+    assert scene == SCENES[0]
+    assert [track.track_id for track in tracks] == list(range(len(tracks)))
+    assert sum(track.num_recovered for track in tracks) >= len(found.members)
+
+
+def test_single_frame_labels_stay_and_the_paper_has_no_tracks(world, finished, tmp_path):
+    label("run", world[0].root, "--out", tmp_path / "alone", *known(world), "--set", "tracks.enabled=false")
+    single = {path: data for path, data in tables(finished[0]).items() if path.parts[0] not in TRACKED}
+    assert single == tables(tmp_path / "alone")
+    assert not RECIPES["paper"]().tracks.enabled
+
+
+def test_a_scene_waits_for_all_of_its_frames(world, finished, tmp_path):
+    half = label("run", world[0].root, "--out", tmp_path / "out", *known(world), "--shard", "0/2")
+    assert "2 scenes not tracked yet: clusters are missing" in half.output
+    label("run", world[0].root, "--out", tmp_path / "out", *known(world), "--shard", "1/2")
+    assert tracked(tmp_path / "out") == tracked(finished[0])
+
+
+def test_a_stopped_stage_goes_on_with_any_number_of_workers(world, finished, out):
+    entries = sorted((out / "manifest" / "tracks").glob("*.json"))
+    for entry in (entries[1], entries[3]):
+        entry.unlink()
+    next((out / "tracked_points").rglob("*.parquet")).unlink()
+    said = label("tracks", world[0].root, "--out", out, "--workers", 2).output
+    assert "tracks: 10 frames" in said
+    assert tables(out) == tables(finished[0])
+    again = label("tracks", world[0].root, "--out", out, "--workers", 1).output
+    assert "tracks: nothing left to do" in again
+
+
+def test_clusters_that_are_made_again_make_their_tracks_again(world, root, tmp_path):
+    dataset, _, missed = world
+    out, sweep = tmp_path / "out", sweep_of(dataset, missed, root)
+    content = sweep.read_bytes()
+    sweep.write_bytes(content[:-7])
+    assert label("run", root, "--out", out, *known(world)).exit_code == 3
+    before = tracked(out)
+    assert Labels(out, "tracks").labels(missed).frame.status == "failed"
+    sweep.write_bytes(content)
+    label("run", root, "--out", out, *known(world), "--set", "tracks.enabled=false", "--retry-failed")
+    stale = label("eval", out, root)
+    assert "single-frame labels are read, because the clusters of scene 'scene-0061' were made again" in stale.output
+    assert "tracks: 5 frames" in label("tracks", root, "--out", out, "--workers", 1).output
+    assert tracked(out) != before
+    assert Labels(out, "tracks").labels(missed).frame.status == "ok"
+
+
+def test_a_sweep_that_is_gone_quarantines_its_frame_only(world, root, out):
+    dataset = world[0]
+    shutil.rmtree(out / "manifest" / "tracks")
+    gone, after = dataset.frame_ids(None)[2:4]
+    sweep_of(dataset, gone, root).unlink()
+    assert label("tracks", root, "--out", out, "--workers", 1).exit_code == 3
+    labels = Labels(out, "tracks")
+    assert [row.frame_id for row in labels.frames() if row.status == "failed"] == [gone]
+    assert labels.clusters(after)
+
+
+def test_a_retry_gives_the_bytes_of_a_run_without_the_fault(world, root, out):
+    dataset, clean = world[0], tracked(out)
+    shutil.rmtree(out / "manifest" / "tracks")
+    sweep = sweep_of(dataset, dataset.frame_ids(None)[0], root)
+    content = sweep.read_bytes()
+    sweep.unlink()
+    assert label("tracks", root, "--out", out, "--workers", 1).exit_code == 3
+    assert tracked(out) != clean
+    sweep.write_bytes(content)
+    assert label("tracks", root, "--out", out, "--workers", 1, "--retry-failed").exit_code == 0
+    assert tracked(out) == clean
+
+
+def test_a_sweep_that_changed_since_quarantines_its_frame(world, root, out):
+    dataset = world[0]
+    shutil.rmtree(out / "manifest" / "tracks")
+    changed = dataset.frame_ids(None)[2]
+    sweep = sweep_of(dataset, changed, root)
+    sweep.write_bytes(np.frombuffer(sweep.read_bytes(), "<f4").reshape(-1, 5)[::-1].tobytes())
+    done = label("tracks", root, "--out", out, "--workers", 1)
+    assert done.exit_code == 3
+    assert "DAT013" in done.output
+    assert [row.frame_id for row in Labels(out, "tracks").frames() if row.status == "failed"] == [changed]
+
+
+def test_a_bad_sweep_does_not_stop_a_scene_without_poses(world, root, tmp_path, monkeypatch):
+    dataset, missed = world[0], world[2]
+    bad = dataset.frame_ids(None)[3]
+    sweep = sweep_of(dataset, bad, root)
+    sweep.write_bytes(sweep.read_bytes()[:-7])
+    monkeypatch.setattr(scene_frames, "lack_poses", lambda found: True)
+    monkeypatch.setattr(poses, "odometry", lambda clouds: [SE3.identity() for _ in clouds])
+    done = label("run", root, "--out", tmp_path / "out", *known(world))
+    assert done.exit_code == 3
+    assert "those of its tracks are from odometry" in done.output
+    after = Labels(tmp_path / "out", "tracks")
+    assert [row.frame_id for row in after.frames() if row.status == "failed"] == [bad]
+    assert after.labels(missed).frame.status == "ok"
+
+
+def test_commands_read_the_last_finished_stage_or_the_one_that_is_named(world, finished, tmp_path):
+    (out, _), root, missed = finished, world[0].root, world[2]
+    last = label("inspect", out, missed)
+    assert "labels of the stage tracks are read" in last.output
+    assert "recovered" in last.stdout
+    alone = label("inspect", out, missed, "--stage", "clusters")
+    assert "0 clusters" in alone.stdout
+    found = []
+    for more in ((), ("--stage", "clusters")):
+        (figures,) = json.loads(label("eval", out, root, "--json", "-", *more).stdout)
+        found.append(figures["agnostic"]["point_recall"])
+    assert found[0] > found[1]
+    for name, more in (("both", ()), ("alone", ("--stage", "clusters"))):
+        label("export", out, root, "--to", "openpcdet", "--dest", tmp_path / name, *more)
+    sizes = [sum(path.stat().st_size for path in (tmp_path / name).rglob("*")) for name in ("both", "alone")]
+    assert sizes[0] > sizes[1]
+    page = label("report", out, root, "--dest", tmp_path / "page", "--frames", missed)
+    assert page.exit_code == 0, page.output
+
+
+def test_sweeps_between_frames_are_stepping_stones_if_asked(world, finished, tmp_path, monkeypatch):
+    out, seen = Path(shutil.copytree(finished[0], tmp_path / "out")), []
+    for path in (out / "manifest" / "tracks", *(out / name for name in TRACKED)):
+        shutil.rmtree(path)
+    known_by = stones.with_velocities
+    monkeypatch.setattr(scene_frames, "with_velocities", lambda *given: seen.append(given[1]) or known_by(*given))
+    done = label("tracks", world[0].root, "--out", out, "--workers", 1, "--set", "tracks.stones.enabled=true")
+    assert done.exit_code == 0, done.output
+    assert len(seen) == 10
+    assert max(map(len, seen)) > 1
+
+
+def test_a_selection_leaves_gaps_that_are_named(world, tmp_path):
+    said = label("run", world[0].root, "--out", tmp_path, *known(world), "--sample", 4).output
+    assert "2 scenes with gaps, for example 'scene-0061': 2 of its 5 frames" in said
+
+
+def test_a_scene_of_one_frame_keeps_its_labels_beside_scenes_with_tracks(world, tmp_path):
+    dataset = world[0]
+    first, *rest = (frame_id for frame_id in dataset.frame_ids(None) if dataset.scene(frame_id) == SCENES[0])
+    alone = next(frame_id for frame_id in dataset.frame_ids(None) if dataset.scene(frame_id) == SCENES[1])
+    chosen = ("--frames", ",".join([first, *rest, alone]))
+    said = label("run", dataset.root, "--out", tmp_path, *known(world), *chosen).output
+    assert "1 scene without tracks, for example 'scene-0103'" in said
+    labels = Labels(tmp_path, "tracks")
+    assert labels.unfinished() == 0
+    assert {member.track_id for member in labels.tracked(alone).members} == {-1}
+    assert labels.clusters(alone) == Labels(tmp_path).clusters(alone)
+    assert "labels of the stage tracks are read" in label("inspect", tmp_path, alone).output
+
+
+def test_data_without_times_have_no_tracks(tmp_path):
+    dataset, out = Kitti(make_kitti(tmp_path / "kitti").root), tmp_path / "out"
+    write_masks(dataset, tmp_path / "masks")
+    known_of = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
+    done = label("run", dataset.root, "--out", out, *known_of)
+    assert done.exit_code == 0, done.output
+    assert "1 scene without tracks, for example 'training': its frames have no times" in done.output
+    assert "tracks" not in Labels(out).stages
+    assert "without tracks" in label("tracks", dataset.root, "--out", out).output
+
+
+def test_a_folder_without_clusters_and_a_recipe_without_tracks_are_refused(world, tmp_path):
+    root = world[0].root
+    refused(label("tracks", root, "--out", tmp_path), "OUT004", "run.json")
+    done = label("tracks", root, "--out", tmp_path, "--recipe", "paper")
+    assert done.exit_code == 2
+    assert "--set tracks.enabled=true" in done.output

@@ -1,0 +1,31 @@
+import pytest
+from helpers.commands import label
+from helpers.masks import write_masks
+from helpers.nuscenes_root import SIZE_WLH
+from helpers.segmenters import Scissors
+from helpers.training import make_world
+
+
+@pytest.fixture(scope="session")
+def tracked(tmp_path_factory):
+    """A root, the folder of its run with tracks, and a frame without masks: five frames, in which cars drive."""
+    folder = tmp_path_factory.mktemp("tracked")
+    dataset = make_world(folder / "root", scenes=("scene-0103",), samples=5, edit=_drive)
+    write_masks(dataset, folder / "masks")
+    missed = dataset.frame_ids()[1]
+    for view in dataset.frame(missed).cameras:
+        (folder / "masks" / view.name / f"{view.stem}.json").write_text("[]")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
+        known = ("--semantics", "precomputed", "--masks-dir", folder / "masks", "--workers", 1)
+        done = label("run", dataset.root, "--out", folder / "out", *known)
+    assert done.exit_code == 0, done.output
+    return dataset, folder / "out", missed
+
+
+def _drive(tables):
+    """Move cars along x at 6 m/s."""
+    number = {sample["token"]: k for k, sample in enumerate(tables["sample"])}
+    for row in tables["sample_annotation"]:
+        if row["size"] == list(SIZE_WLH["vehicle.car"]):
+            row["translation"][0] += 0.9 * number[row["sample_token"]]
