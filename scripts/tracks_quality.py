@@ -162,7 +162,7 @@ def recovery(before, verdict, after):
     large = before.seen.true_size >= MIN_POINTS_OBJECTS
     missed = large & (before.object_iou <= 0.1)
     back = missed & (verdict.object_iou > 0.5)
-    new = np.array([source == "recovered" for source in after.source], dtype=bool)[verdict.seen.pred_id]
+    new = np.array([member.origin == "recovered" for member in after.members], dtype=bool)[verdict.seen.pred_id]
     new &= verdict.seen.pred_size >= MIN_POINTS_OBJECTS
     return missed.sum(), back.sum(), new.sum(), (new & verdict.matched_clusters).sum()
 

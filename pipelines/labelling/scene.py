@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -22,7 +23,7 @@ from pointsam.geometry.se3 import SE3
 from pointsam.stages.probability import ProbabilityModel
 from pointsam.stages.tracks.config import TracksConfig
 from pointsam.stages.tracks.probability import TrackTraits, traits_of, with_tracked_probability
-from pointsam.stages.tracks.recover import tracked_labels
+from pointsam.stages.tracks.recover import tracked_labels, untracked
 from pointsam.stages.tracks.scene import SceneFrame
 from pointsam.stages.tracks.tracks import track_scene
 from pointsam.stages.tracks.values import Track, Tracks
@@ -31,7 +32,7 @@ from pointsam.store.manifest import Run
 from pointsam.store.reader import Labels, LabelStage
 from pointsam.store.schema import tracked_tables
 from pointsam.taxonomy import Taxonomy
-from pointsam.types import NO_TRACK, Membership, TrackedLabels, TrackRow
+from pointsam.types import TrackedLabels, TrackRow
 
 
 class SceneWorker:
@@ -140,27 +141,24 @@ class SceneWorker:
         """The labels of a frame after tracking. A quarantined frame stays quarantined."""
         found = self.labels.labels(one.frame_id)
         if found.frame.status != "ok":
-            return TrackedLabels(found, np.zeros(found.frame.num_points, dtype=np.bool_), ())
+            return untracked(found)
         done = None
         if one.error is None and tracks is None:  # the frames of its scene do not follow one another
-            alone = tuple(Membership(NO_TRACK, "kept", k) for k in range(len(found.clusters)))
-            return TrackedLabels(found, np.zeros(found.frame.num_points, dtype=np.bool_), alone)
+            return untracked(found)
         if one.error is None and tracks is not None:
 
             def work() -> TrackedLabels:
                 frame = read_cloud_frame(self.dataset, one.frame_id)
                 points = read_frame_points(frame)
                 made = tracked_labels(frame, points, found, tracks, self.taxonomy, self.config)
-                listed = zip(made.track_id, made.source, made.original, strict=True)
-                members = tuple(Membership(*values) for values in listed)
-                after = made.found
-                if self.probability is not None:
-                    after = with_tracked_probability(after, members, traits, self.probability)
-                return TrackedLabels(after, made.claimed, members)
+                if self.probability is None:
+                    return made
+                after = with_tracked_probability(made.found, made.members, traits, self.probability)
+                return replace(made, found=after)
 
             done = one.guarded("relabel", work)
         if done is None:
-            return TrackedLabels(one.failed(found.frame), np.zeros(0, dtype=np.bool_), ())
+            return untracked(one.failed(found.frame))
         return done
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pointsam.types.labels import FrameLabels
 from pointsam.types.validation import check_row, check_shapes
 
+Origin: TypeAlias = Literal["kept", "extended", "recovered"]
 NO_TRACK = -1
 """track_id of a cluster that belongs to no track."""
 
@@ -63,7 +64,7 @@ class Membership:
     """
 
     track_id: int
-    origin: Literal["kept", "extended", "recovered"]
+    origin: Origin
     single_id: int
 
     def __post_init__(self) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,34 +15,23 @@ from pointsam.stages.tracks.complete import completed
 from pointsam.stages.tracks.config import TracksConfig
 from pointsam.stages.tracks.values import Track, Tracks
 from pointsam.taxonomy import BACKGROUND, Taxonomy
-from pointsam.types import NO_INSTANCE, Cluster, Frame, FrameLabels, FramePoints, PointLabels
-
-Source = Literal["kept", "extended", "recovered"]
-
-
-@dataclass(frozen=True, eq=False)
-class TrackedFrame:
-    """Labels of a frame after tracking.
-
-    Args:
-        found: the labels, with canonical ids.
-        track_id: (K) track of each cluster, -1 for none.
-        source: (K) whether the cluster was there ("kept"), was there and got further points ("extended"), or was not
-            there ("recovered").
-        original: (K) its id in the labels of the single frame, -1 for a recovered one.
-        claimed: (N,) bool, points that a track gave to their cluster.
-    """
-
-    found: FrameLabels
-    track_id: tuple[int, ...]
-    source: tuple[Source, ...]
-    original: tuple[int, ...]
-    claimed: NDArray[np.bool_]
+from pointsam.types import (
+    NO_INSTANCE,
+    NO_TRACK,
+    Cluster,
+    Frame,
+    FrameLabels,
+    FramePoints,
+    Membership,
+    PointLabels,
+    TrackedLabels,
+)
+from pointsam.types.tracks import Origin
 
 
 def tracked_labels(
     frame: Frame, points: FramePoints, found: FrameLabels, tracks: Tracks, taxonomy: Taxonomy, config: TracksConfig
-) -> TrackedFrame:
+) -> TrackedLabels:
     """Apply the tracks of a scene to one of its frames.
 
     No labelled point goes to another cluster. Without `config.enabled`, the labels stay as they are.
@@ -68,10 +56,7 @@ def tracked_labels(
             "pass labels of this frame",
         )
     if not config.enabled:
-        count = len(found.clusters)
-        nothing = np.zeros(len(points), dtype=np.bool_)
-        kept: list[Source] = ["kept"] * count
-        return TrackedFrame(found, (-1,) * count, tuple(kept), tuple(range(count)), nothing)
+        return untracked(found)
     index = tracks.index(frame.frame_id)
     own = tracks.at(index)
     labels = _voted(found, own, tracks.frame_ids[index], tracks, config)
@@ -82,6 +67,12 @@ def tracked_labels(
         track_of |= new
     claimed = (before.instance_id == NO_INSTANCE) & (labels.instance_id != NO_INSTANCE)
     return _summarized(frame, points, found, labels, track_of, tracks, taxonomy, claimed)
+
+
+def untracked(found: FrameLabels) -> TrackedLabels:
+    """The labels of a frame as they are: every cluster is kept, and has no track."""
+    members = tuple(Membership(NO_TRACK, "kept", k) for k in range(len(found.clusters)))
+    return TrackedLabels(found, np.zeros(found.frame.num_points, dtype=np.bool_), members)
 
 
 def _voted(
@@ -110,7 +101,7 @@ def _summarized(
     tracks: Tracks,
     taxonomy: Taxonomy,
     claimed: NDArray[np.bool_],
-) -> TrackedFrame:
+) -> TrackedLabels:
     """The labels with canonical ids. Clusters keep the scores of their masks; recovered ones have that of the track."""
     numbered = canonical_ids(labels.instance_id)
     held = np.flatnonzero(numbered != NO_INSTANCE)
@@ -121,14 +112,12 @@ def _summarized(
         points.xyz_lidar_m, labels, (), taxonomy, found.grown & ~claimed & (numbered >= 0), frame.sweep.ego_SE3_lidar
     )
     clusters: list[Cluster] = []
-    source: list[Source] = []
-    track_id, original = [], []
+    members: list[Membership] = []
     for cluster, before, more in zip(described, old.tolist(), added.tolist(), strict=True):
-        track = track_of.get(before, -1)
+        track = track_of.get(before, NO_TRACK)
         is_new = before >= len(found.clusters)
-        source.append("recovered" if is_new else "extended" if more else "kept")
-        track_id.append(track)
-        original.append(-1 if is_new else before)
+        origin: Origin = "recovered" if is_new else "extended" if more else "kept"
+        members.append(Membership(track, origin, -1 if is_new else before))
         if is_new:
             trust = tracks.tracks[track].trust
             clusters.append(replace(cluster, confidence=trust, probability=trust))
@@ -137,7 +126,7 @@ def _summarized(
     row = replace(found.frame, num_clusters=len(clusters))
     grown = found.grown & (numbered != NO_INSTANCE)
     whole = FrameLabels(row, PointLabels(numbered, labels.class_id), found.views, found.covered, grown, tuple(clusters))
-    return TrackedFrame(whole, tuple(track_id), tuple(source), tuple(original), claimed)
+    return TrackedLabels(whole, claimed, tuple(members))
 
 
 def _with_masks(cluster: Cluster, before: Cluster) -> Cluster:

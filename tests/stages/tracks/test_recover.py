@@ -31,6 +31,14 @@ from pointsam.types import NO_INSTANCE, FramePoints, PointLabels
 MISSING = (replace(PARKED, missed=(3,)), replace(WALKER, missed=(4,)), replace(DRIVER, missed=(2, 3)), AHEAD)
 
 
+def origins(tracked):
+    return [member.origin for member in tracked.members]
+
+
+def single_ids(tracked):
+    return [member.single_id for member in tracked.members]
+
+
 def after(drive, config=ON):
     """[(tracked frame, thing of each point)] of a drive, and its tracks."""
     tracks = track_scene(scene_frames(drive), NUSCENES, config)
@@ -58,10 +66,10 @@ def test_missed_objects_come_back_whole_with_class_and_track():
         for k, (tracked, which) in enumerate(frames):
             cluster, iou = cluster_of(tracked, which, number)
             assert iou > 0.9, (number, k)
-            assert tracked.source[cluster] == ("recovered" if k in thing.missed else "kept")
-            assert (tracked.original[cluster] == -1) == (k in thing.missed)
+            assert tracked.members[cluster].origin == ("recovered" if k in thing.missed else "kept")
+            assert (tracked.members[cluster].single_id == -1) == (k in thing.missed)
             assert tracked.found.clusters[cluster].class_id == thing.class_id
-            seen.add(tracked.track_id[cluster])
+            seen.add(tracked.members[cluster].track_id)
         assert len(seen) == 1
     assert len(tracks.tracks) == len(MISSING)
 
@@ -69,20 +77,22 @@ def test_missed_objects_come_back_whole_with_class_and_track():
 def test_a_recovered_cluster_has_the_trust_of_its_track():
     frames, _ = after(world(replace(PARKED, missed=(3,)), AHEAD))
     tracked, _ = frames[3]
-    (new,) = [c for c, source in zip(tracked.found.clusters, tracked.source, strict=True) if source == "recovered"]
+    (new,) = [
+        c for c, member in zip(tracked.found.clusters, tracked.members, strict=True) if member.origin == "recovered"
+    ]
     assert new.probability == new.confidence == pytest.approx(0.8)
     assert new.cameras == ()
     assert new.num_points == np.count_nonzero(tracked.found.labels.instance_id == new.cluster_id)
-    assert tracked.claimed.sum() == new.num_points
+    assert tracked.added.sum() == new.num_points
 
 
 def test_kept_clusters_keep_what_their_masks_said():
     drive = world(*MISSING)
     frames, _ = after(drive)
     for (tracked, _), (_, _, found, _) in zip(frames, drive, strict=True):
-        for cluster, source, original in zip(tracked.found.clusters, tracked.source, tracked.original, strict=True):
-            if source == "kept":
-                assert cluster == replace(found.clusters[original], cluster_id=cluster.cluster_id)
+        for cluster, member in zip(tracked.found.clusters, tracked.members, strict=True):
+            if member.origin == "kept":
+                assert cluster == replace(found.clusters[member.single_id], cluster_id=cluster.cluster_id)
 
 
 def test_a_parked_car_is_labelled_where_no_camera_looks():
@@ -94,7 +104,7 @@ def test_a_parked_car_is_labelled_where_no_camera_looks():
 def test_an_object_that_is_gone_is_not_recovered():
     frames, _ = after(world(replace(PARKED, missed=(3, 4), absent=(3, 4)), AHEAD))
     for tracked, _ in frames[3:5]:
-        assert "recovered" not in tracked.source
+        assert "recovered" not in origins(tracked)
         assert len(tracked.found.clusters) == 1
 
 
@@ -102,7 +112,7 @@ def test_a_track_of_another_cluster_at_the_same_place_does_not_split_it():
     """A wrong cluster of some frames covers a part of the car in others, where the car has its own cluster."""
     drive = world(PARKED, AHEAD)
     frames, _ = after(drive)
-    assert all("recovered" not in tracked.source for tracked, _ in frames)
+    assert all("recovered" not in origins(tracked) for tracked, _ in frames)
 
 
 def test_a_cut_is_not_crossed():
@@ -139,7 +149,7 @@ def test_a_cluster_that_masks_cut_is_extended():
     frames, _ = after(cut)
     tracked, which = frames[2]
     cluster, iou = cluster_of(tracked, which, 0)
-    assert tracked.source[cluster] == "extended"
+    assert tracked.members[cluster].origin == "extended"
     assert iou > 0.9
     assert tracked.found.clusters[cluster].size_aabb_m[0] > 9
     alone, _ = after(cut, replace(ON, extend=ExtendConfig()))
@@ -151,7 +161,7 @@ def test_no_labelled_point_changes_its_cluster():
     for (tracked, _), (_, _, found, _) in zip(after(drive)[0], drive, strict=True):
         before, now = found.labels.instance_id, tracked.found.labels.instance_id
         held = before != NO_INSTANCE
-        assert (np.array(tracked.original)[now[held]] == before[held]).all()
+        assert (np.array(single_ids(tracked))[now[held]] == before[held]).all()
 
 
 @pytest.mark.parametrize("config", [TracksConfig(), TracksConfig(enabled=True)])
@@ -161,14 +171,14 @@ def test_labels_stay_as_they_are_without_rules(config):
         assert np.array_equal(tracked.found.labels.instance_id, found.labels.instance_id)
         assert np.array_equal(tracked.found.labels.class_id, found.labels.class_id)
         assert tracked.found.clusters == found.clusters
-        assert set(tracked.source) == {"kept"}
-        assert tracked.original == tuple(range(len(found.clusters)))
+        assert set(origins(tracked)) == {"kept"}
+        assert single_ids(tracked) == list(range(len(found.clusters)))
 
 
 def test_tracks_that_were_seen_too_seldom_recover_nothing():
     once = replace(PARKED, missed=(0, 1, 2, 4, 5, 6, 7))
     config = replace(ON, drop=TracksConfig().drop)
-    assert all("recovered" not in tracked.source for tracked, _ in after(world(once), config)[0])
+    assert all("recovered" not in origins(tracked) for tracked, _ in after(world(once), config)[0])
     eager = replace(config, recover=RecoverConfig(enabled=True, least_seen=1, least_share=0.0))
     assert all(len(tracked.found.clusters) == 1 for tracked, _ in after(world(once), eager)[0])
 
@@ -182,7 +192,7 @@ def test_the_order_of_points_has_no_effect(seed):
         summary = [
             sorted(
                 (c.num_points, c.class_id, *np.round(c.center_lidar_m, 6), s)
-                for c, s in zip(tracked.found.clusters, tracked.source, strict=True)
+                for c, s in zip(tracked.found.clusters, origins(tracked), strict=True)
             )
             for tracked in (one, other)
         ]
