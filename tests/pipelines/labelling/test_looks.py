@@ -2,43 +2,31 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import time_stages
 from helpers.commands import label, refused, tables
 from helpers.kitti_root import make_kitti
 from helpers.masks import write_masks
-from helpers.segmenters import Scissors
-from helpers.training import make_world
+from helpers.time_stages import LOOKED, TRACKED, finished_run, missed_world, shorten, tables_of
 
 from pipelines.documents import LooksDocument, TracksDocument
-from pipelines.labelling import jobs, looks
-from pipelines.labelling import tracks as over_time
+from pipelines.labelling import looks
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.stages.recipes import RECIPES
 from pointsam.store.reader import Labels
 
-SCENES = ("scene-0061", "scene-0103")
-LOOKED = ("looked_frames", "looked_points", "looked_clusters", "looks")
-LATER = (*LOOKED, "tracked_frames", "tracked_points", "tracked_clusters", "tracks")
-MODULES = (jobs, looks, over_time)
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Two scenes of five frames with eight moving objects each; the second frame of the first has no masks."""
-    folder = tmp_path_factory.mktemp("world")
-    dataset = make_world(folder / "root", scenes=SCENES, samples=5)
-    write_masks(dataset, folder / "masks")
-    missed = dataset.frame_ids(None)[1]
-    for view in dataset.frame(missed).cameras:
-        (folder / "masks" / view.name / f"{view.stem}.json").write_text("[]")
-    return dataset, folder / "masks", missed
+    return missed_world(tmp_path_factory.mktemp("world"))
 
 
 def known(world):
-    return ("--semantics", "precomputed", "--masks-dir", world[1], "--workers", 1)
+    return time_stages.known(world[1])
 
 
 ON = ("--set", "looks.enabled=true", "--set", "looks.tracks.enabled=true")
@@ -47,21 +35,14 @@ ON = ("--set", "looks.enabled=true", "--set", "looks.tracks.enabled=true")
 @pytest.fixture(autouse=True)
 def short_shards(scissors, monkeypatch):
     """Masks are cut out with scissors, and shards have two frames, so that a scene has three."""
-    for module in MODULES:
-        monkeypatch.setattr(module, "SHARD_FRAMES", 2)
+    shorten(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def finished(world, tmp_path_factory):
     """The folder of a run, and what it printed."""
     out = tmp_path_factory.mktemp("finished") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
-        for module in MODULES:
-            patch.setattr(module, "SHARD_FRAMES", 2)
-        done = label("run", world[0].root, "--out", out, *known(world), *ON)
-    assert done.exit_code == 0, done.output
-    return out, done.output
+    return out, finished_run(world, out, *ON)
 
 
 @pytest.fixture
@@ -76,10 +57,6 @@ def root(world, tmp_path):
     return Path(shutil.copytree(world[0].root, tmp_path / "root"))
 
 
-def of(out, names):
-    return {path: data for path, data in tables(out).items() if path.parts[0] in names}
-
-
 def look_again(world, root, out, *more):
     return label("looks", root, "--out", out, "--masks-dir", world[1], *ON, "--workers", 1, *more)
 
@@ -91,13 +68,9 @@ def without(out, *stages):
     for stage in stages:
         del run["stages"][stage]
         shutil.rmtree(out / "manifest" / stage)
-        for table in looks_tables(stage):
+        for table in LOOKED if stage == "looks" else TRACKED:
             shutil.rmtree(out / table, ignore_errors=True)
     path.write_text(json.dumps(run))
-
-
-def looks_tables(stage):
-    return LOOKED if stage == "looks" else ("tracked_frames", "tracked_points", "tracked_clusters", "tracks")
 
 
 def test_a_missed_frame_comes_back_by_boxes_of_tracks(world, finished):
@@ -123,7 +96,8 @@ def test_a_missed_frame_comes_back_by_boxes_of_tracks(world, finished):
 def test_the_first_round_and_frames_without_looks_stay(world, finished, tmp_path):
     off = ("--set", "looks.enabled=false", "--set", "tracks.enabled=false")
     label("run", world[0].root, "--out", tmp_path / "alone", *known(world), *off)
-    assert tables(tmp_path / "alone") == {p: d for p, d in tables(finished[0]).items() if p.parts[0] not in LATER}
+    later = (*LOOKED, *TRACKED)
+    assert tables(tmp_path / "alone") == {p: d for p, d in tables(finished[0]).items() if p.parts[0] not in later}
     assert not RECIPES["paper"]().looks.enabled
     one, other = Labels(finished[0]), Labels(finished[0], "looks")
     for frame_id in one.frame_ids():
@@ -139,8 +113,6 @@ def test_files_cannot_be_asked_about_crops(finished):
 
 
 def test_the_oracle_is_not_asked_about_crops_either(world, tmp_path, monkeypatch):
-    from dataclasses import replace
-
     from pipelines.labelling.looks import has_detector
     from pipelines.labelling.request import Request
 
@@ -160,14 +132,14 @@ def test_a_stopped_stage_goes_on_with_any_number_of_workers(world, finished, out
     next((out / "looked_points").rglob("*.parquet")).unlink()
     said = look_again(world, world[0].root, out)
     assert "looks: 10 frames" in said.output, said.output
-    assert of(out, LOOKED) == of(finished[0], LOOKED)
+    assert tables_of(out, LOOKED) == tables_of(finished[0], LOOKED)
     assert "looks: nothing left to do" in look_again(world, world[0].root, out).output
     shutil.rmtree(out / "manifest" / "looks")
     label("looks", world[0].root, "--out", out, "--masks-dir", world[1], *ON, "--shard", "1/2", "--workers", 1)
     assert len(list((out / "manifest" / "looks").glob("*.json"))) == 3
     assert "looks are not finished" not in label("inspect", out, "0").output
     label("looks", world[0].root, "--out", out, "--masks-dir", world[1], *ON, "--shard", "0/2", "--workers", 1)
-    assert of(out, LOOKED) == of(finished[0], LOOKED)
+    assert tables_of(out, LOOKED) == tables_of(finished[0], LOOKED)
 
 
 def test_tracks_start_from_finished_looks_and_say_so(world, finished, out):
@@ -184,12 +156,11 @@ def test_tracks_start_from_finished_looks_and_say_so(world, finished, out):
 
 
 def test_shards_finish_looks_before_anything_is_tracked(world, tmp_path, monkeypatch):
-    for module in MODULES:
-        monkeypatch.setattr(module, "SHARD_FRAMES", 5)  # a scene is one shard
+    shorten(monkeypatch, 5)  # a scene is one shard
     out = tmp_path / "out"
     half = label("run", world[0].root, "--out", out, *known(world), *ON, "--shard", "0/2")
     assert "no scene is tracked yet, because" in half.output
-    assert not of(out, ("tracked_points",))
+    assert not tables_of(out, ("tracked_points",))
     done = label("run", world[0].root, "--out", out, *known(world), *ON, "--shard", "1/2")
     assert done.exit_code == 0, done.output
     assert Labels(out, "tracks").unfinished() == 0
@@ -254,8 +225,7 @@ def test_clusters_that_are_made_again_make_their_looks_again(world, out):
 def test_frames_without_times_are_alone(tmp_path):
     dataset, out = Kitti(make_kitti(tmp_path / "kitti").root), tmp_path / "out"
     write_masks(dataset, tmp_path / "masks")
-    known_of = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
-    done = label("run", dataset.root, "--out", out, *known_of, *ON)
+    done = label("run", dataset.root, "--out", out, *time_stages.known(tmp_path / "masks"), *ON)
     assert done.exit_code == 0, done.output
     assert "no tracks ask for looks in 1 scene" in done.output
     one, other = Labels(out), Labels(out, "looks")

@@ -6,59 +6,41 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import time_stages
 from helpers.commands import label, refused, tables
 from helpers.kitti_root import make_kitti
 from helpers.masks import write_masks
-from helpers.segmenters import Scissors
-from helpers.training import make_world
+from helpers.time_stages import SCENES, TRACKED, finished_run, missed_world, shorten, tables_of
 
 from pipelines import poses
-from pipelines.labelling import jobs, scene_frames
-from pipelines.labelling import tracks as stage
+from pipelines.labelling import scene_frames
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.geometry.se3 import SE3
 from pointsam.stages.recipes import RECIPES
 from pointsam.stages.tracks import stones
 from pointsam.store.reader import Labels
 
-SCENES = ("scene-0061", "scene-0103")
-TRACKED = ("tracked_frames", "tracked_points", "tracked_clusters", "tracks")
-
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Two scenes of five frames with eight moving objects each; the second frame of the first has no masks."""
-    folder = tmp_path_factory.mktemp("world")
-    dataset = make_world(folder / "root", scenes=SCENES, samples=5)
-    write_masks(dataset, folder / "masks")
-    missed = dataset.frame_ids(None)[1]
-    for view in dataset.frame(missed).cameras:
-        (folder / "masks" / view.name / f"{view.stem}.json").write_text("[]")
-    return dataset, folder / "masks", missed
+    return missed_world(tmp_path_factory.mktemp("world"))
 
 
 def known(world):
-    return ("--semantics", "precomputed", "--masks-dir", world[1], "--workers", 1, "--set", "looks.enabled=false")
+    return (*time_stages.known(world[1]), "--set", "looks.enabled=false")
 
 
 @pytest.fixture(autouse=True)
 def short_shards(scissors, monkeypatch):
     """Masks are cut out with scissors, and shards have two frames, so that a scene has three."""
-    for module in (jobs, stage):
-        monkeypatch.setattr(module, "SHARD_FRAMES", 2)
+    shorten(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def finished(world, tmp_path_factory):
     """The folder of a run, and what it printed."""
     out = tmp_path_factory.mktemp("finished") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
-        for module in (jobs, stage):
-            patch.setattr(module, "SHARD_FRAMES", 2)
-        done = label("run", world[0].root, "--out", out, *known(world))
-    assert done.exit_code == 0, done.output
-    return out, done.output
+    return out, finished_run(world, out, "--set", "looks.enabled=false")
 
 
 @pytest.fixture
@@ -74,7 +56,7 @@ def root(world, tmp_path):
 
 
 def tracked(out):
-    return {path: data for path, data in tables(out).items() if path.parts[0] in TRACKED}
+    return tables_of(out, TRACKED)
 
 
 def sweep_of(dataset, frame_id, root):
@@ -250,8 +232,7 @@ def test_a_scene_of_one_frame_keeps_its_labels_beside_scenes_with_tracks(world, 
 def test_data_without_times_have_no_tracks(tmp_path):
     dataset, out = Kitti(make_kitti(tmp_path / "kitti").root), tmp_path / "out"
     write_masks(dataset, tmp_path / "masks")
-    known_of = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
-    done = label("run", dataset.root, "--out", out, *known_of)
+    done = label("run", dataset.root, "--out", out, *time_stages.known(tmp_path / "masks"))
     assert done.exit_code == 0, done.output
     assert "1 scene without tracks, for example 'training': its frames have no times" in done.output
     assert "tracks" not in Labels(out).stages

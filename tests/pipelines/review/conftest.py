@@ -3,6 +3,7 @@ from helpers.commands import label
 from helpers.masks import write_masks
 from helpers.nuscenes_root import SIZE_WLH
 from helpers.segmenters import Scissors
+from helpers.time_stages import forget_masks, known
 from helpers.training import make_world
 
 
@@ -13,12 +14,10 @@ def tracked(tmp_path_factory):
     dataset = make_world(folder / "root", scenes=("scene-0103",), samples=5, edit=_drive)
     write_masks(dataset, folder / "masks")
     missed = dataset.frame_ids()[1]
-    for view in dataset.frame(missed).cameras:
-        (folder / "masks" / view.name / f"{view.stem}.json").write_text("[]")
+    forget_masks(dataset, folder / "masks", missed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
-        known = ("--semantics", "precomputed", "--masks-dir", folder / "masks", "--workers", 1)
-        done = label("run", dataset.root, "--out", folder / "out", *known)
+        done = label("run", dataset.root, "--out", folder / "out", *known(folder / "masks"))
     assert done.exit_code == 0, done.output
     return dataset, folder / "out", missed
 

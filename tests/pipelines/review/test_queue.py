@@ -9,6 +9,7 @@ import pytest
 from helpers.commands import label, refused
 from helpers.masks import write_masks
 from helpers.segmenters import Scissors
+from helpers.time_stages import forget_masks, known
 from helpers.training import make_world
 
 from pipelines.opened import open_run
@@ -24,12 +25,11 @@ def run(tmp_path_factory):
     world = make_world(folder / "root", samples=4)
     write_masks(world, folder / "masks")
     missed = world.frame_ids()[2]
-    for view in world.frame(missed).cameras:
-        (folder / "masks" / view.name / f"{view.stem}.json").write_text("[]")
+    forget_masks(world, folder / "masks", missed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.labelling.worker.load_segmenter", lambda *_args, **_kwargs: Scissors())
-        known = ("--semantics", "precomputed", "--masks-dir", folder / "masks", "--workers", 1)
-        done = label("run", world.root, "--out", folder / "out", *known, "--set", "tracks.recover.enabled=false")
+        known_of = known(folder / "masks")
+        done = label("run", world.root, "--out", folder / "out", *known_of, "--set", "tracks.recover.enabled=false")
     assert done.exit_code == 0, done.output
     return world, folder / "out", missed
 
