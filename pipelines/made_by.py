@@ -36,6 +36,7 @@ _PIPELINES = (
     "labelling/look_scene.py",
     "labelling/scene.py",
     "labelling/scene_frames.py",
+    "labelling/scene_tracks.py",
     "labelling/worker.py",
     "opened.py",
     "poses.py",

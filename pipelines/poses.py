@@ -7,10 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsam.base.code import versions
 from pointsam.datasets.points import read_frame_points
-from pointsam.geometry.odometry import odometry
+from pointsam.geometry.odometry import PACKAGE, odometry
 from pointsam.geometry.se3 import SE3
 from pointsam.types import Frame, FramePoints
+
+NO_ODOMETRY = "none"
+"""The version of odometry where none is installed."""
+
+
+def odometry_version() -> str:
+    """The version of the library that registers sweeps, `NO_ODOMETRY` if it is not installed."""
+    return versions([PACKAGE])[PACKAGE]
 
 
 def lack_poses(frames: Sequence[Frame]) -> bool:

@@ -12,13 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from pipelines.data import DataSpec
 from pipelines.documents import LooksDocument
-from pipelines.labelling.scene_frames import FrameWork, poses_of, seen_frame
-from pipelines.labelling.scenes import FOLLOWED, DoneScene, DoneShard, SceneTask
+from pipelines.labelling.scene_frames import FrameWork
+from pipelines.labelling.scene_tracks import NOT_FOLLOWED, SceneTracks, follow_scene
+from pipelines.labelling.scenes import DoneScene, DoneShard, SceneTask
 from pipelines.labelling.together import together
 from pipelines.labelling.worker import open_segmenter, open_semantics
 from pipelines.stored_masks import StoredMasks
 from pipelines.tasks import LESS_MEMORY, Attempt, Task
-from pointsam.base.document import digest
 from pointsam.base.errors import OutOfMemoryError
 from pointsam.base.runtime import Stopwatch, keep_freed_memory, peak_mb
 from pointsam.datasets import read_frame
@@ -32,7 +32,6 @@ from pointsam.stages.looks.plan import FramePlan, plan_looks
 from pointsam.stages.probability import BUNDLED, read_probability
 from pointsam.stages.recipes import ClustersConfig
 from pointsam.stages.tracks.config import TracksConfig
-from pointsam.stages.tracks.tracks import track_scene
 from pointsam.stages.tracks.values import Tracks
 from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run
@@ -90,22 +89,19 @@ class LookWorker:
         """Look again in a scene: its tracks first, then its frames one by one."""
         died = OutOfMemoryError("BCK007", f"two workers died of scene {task.scene!r}", LESS_MEMORY)
         frames = {frame_id: FrameWork(frame_id, error=died if task.lost else None) for frame_id in task.frame_ids}
-        tracks = self._tracks(task, frames) if task.together and self.config.tracks.enabled else None
+        known = self._known(task, frames)
         counts = {"crops": 0, "boxes of tracks": 0, "masks": 0, "clusters before": 0, "clusters after": 0}
-        followed = digest([] if tracks is None else list(tracks.frame_ids))
         shards = []
         for shard in task.shards:
-            done = [self._frame(frames[frame_id], tracks, counts) for frame_id in shard.frame_ids]
-            shards.append(self._encoded(task, shard, frames, done, followed))
-        return DoneScene(task, tuple(shards), counts, ())
+            done = [self._frame(frames[frame_id], known.of(frame_id), counts) for frame_id in shard.frame_ids]
+            shards.append(self._encoded(task, shard, frames, done, known.sources))
+        return DoneScene(task, tuple(shards), counts, known.remarks)
 
-    def _tracks(self, task: SceneTask, frames: Mapping[str, FrameWork]) -> Tracks | None:
-        """The tracks of the clusters of the first round."""
-        works = [one for one in frames.values() if self.labels.labels(one.frame_id).frame.status == "ok"]
-        poses, _ = poses_of(self.dataset, task.scene, works, self.rules.odometry)
-        seen = [seen_frame(self.dataset, self.labels, one, poses) for one in works]
-        found = [one for one in seen if one is not None]
-        return track_scene(found, self.taxonomy, self.rules) if found else None
+    def _known(self, task: SceneTask, frames: Mapping[str, FrameWork]) -> SceneTracks:
+        """The tracks of the clusters of the first round, made as the stage of tracks makes them."""
+        if not self.config.tracks.enabled:
+            return NOT_FOLLOWED
+        return follow_scene(self.dataset, self.labels, task, list(frames.values()), self.taxonomy, self.rules)
 
     def _frame(
         self, one: FrameWork, tracks: Tracks | None, counts: dict[str, int]
@@ -134,9 +130,8 @@ class LookWorker:
             require_same_masks(made, self.masks.labels.sources("masks", one.frame_id), one.frame_id)
             one.sources.update(digests_of(frame, of_sweeps))
             points = read_frame_points(frame, ring=self.clusters.refine.rings > 0)
-            known = tracks if tracks is not None and one.frame_id in tracks.frame_ids else None
             plan = plan_looks(
-                frame, points, found, known, self.taxonomy, self.config, self.rules, self.semantics is not None
+                frame, points, found, tracks, self.taxonomy, self.config, self.rules, self.semantics is not None
             )
             return frame, points, images, plan
 
@@ -224,7 +219,7 @@ class LookWorker:
         shard: Shard,
         frames: Mapping[str, FrameWork],
         done: list[tuple[FrameLabels, list[ImageMasks]]],
-        followed: str,
+        of_tracks: Mapping[str, str],
     ) -> DoneShard:
         """The files of a shard."""
         rows, looks = [row for row, _ in done], [image for _, images in done for image in images]
@@ -233,7 +228,7 @@ class LookWorker:
         bad = [row.frame for row in rows if row.frame.error_code]
         failures = {row.frame_id: f"[{row.error_code}] {row.error}" for row in bad}
         stats = ShardStats({one.frame_id: one.seconds for one in its}, failures, round(peak_mb(), 1))
-        of_scene = {CLUSTERS: task.made_of, FOLLOWED: followed}
+        of_scene = {CLUSTERS: task.made_of, **of_tracks}
         sources = {one.frame_id: {**one.sources, **of_scene} for one in its}
         return DoneShard(shard, files, failed, stats, sources)
 

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipelines.data import DataSpec
-from pipelines.labelling.scene_frames import FrameWork, followed, poses_of, seen_frame
-from pipelines.labelling.scenes import FOLLOWED, DoneScene, DoneShard, SceneTask
+from pipelines.labelling.scene_frames import FrameWork
+from pipelines.labelling.scene_tracks import follow_scene
+from pipelines.labelling.scenes import DoneScene, DoneShard, SceneTask
 from pipelines.tasks import LESS_MEMORY
-from pointsam.base.document import digest
 from pointsam.base.errors import OutOfMemoryError
 from pointsam.base.runtime import peak_mb
 from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset
 from pointsam.datasets.points import read_frame_points
-from pointsam.geometry.se3 import SE3
 from pointsam.stages.probability import ProbabilityModel
 from pointsam.stages.tracks.config import TracksConfig
 from pointsam.stages.tracks.probability import TrackTraits, traits_of, with_tracked_probability
 from pointsam.stages.tracks.recover import tracked_labels, untracked
-from pointsam.stages.tracks.scene import SceneFrame
-from pointsam.stages.tracks.tracks import track_scene
 from pointsam.stages.tracks.values import Track, Tracks
 from pointsam.store.document import Shard, ShardStats
 from pointsam.store.manifest import Run
@@ -68,23 +65,12 @@ class SceneWorker:
         died = OutOfMemoryError("BCK007", f"two workers died of scene {task.scene!r}", LESS_MEMORY)
         lost = died if task.lost else None
         frames = {frame_id: FrameWork(frame_id, error=lost) for shard in task.shards for frame_id in shard.frame_ids}
-        enabled = self.config.odometry and task.together
-        labelled = [one for one in frames.values() if self.labels.labels(one.frame_id).frame.status == "ok"]
-        poses, remarks = poses_of(self.dataset, task.scene, labelled, enabled)
-        together = frames.values() if task.together else ()
-        seen = [found for one in together if (found := self._seen(one, poses)) is not None]
-        tracks = track_scene(seen, self.taxonomy, self.config) if seen else None
+        known = follow_scene(self.dataset, self.labels, task, list(frames.values()), self.taxonomy, self.config)
+        tracks = known.tracks
         counts = {"tracks": 0, "recovered": 0, "extended": 0, "dropped": 0}
         if tracks is not None:
             counts |= {"tracks": len(tracks.tracks), "dropped": len(tracks.dropped)}
-            remarks += [
-                f"the poses of scene {task.scene!r} jump from frame {cut.before} to {cut.after}, so its tracks are cut "
-                f"there: {cut.reason}"
-                for cut in tracks.cuts
-            ]
         traits = {} if tracks is None else {track.track_id: traits_of(track) for track in tracks.tracks}
-        # A frame more or less changes the tracks of all others: the shards of a scene are written together.
-        followed_frames = digest([one.frame_id for one in seen])
         recovered: dict[int, list[int]] = {}
         shards = []
         for shard in task.shards:
@@ -98,8 +84,8 @@ class SceneWorker:
             # All tracks of a scene are in the table of its last shard: only then it is known where they are recovered.
             listed = self._listed(tracks, recovered) if tracks is not None and shard is task.shards[-1] else []
             members = [frames[frame_id] for frame_id in shard.frame_ids]
-            shards.append(self._encoded(task, shard, members, rows, listed, followed_frames))
-        return DoneScene(task, tuple(shards), counts, tuple(remarks))
+            shards.append(self._encoded(task, shard, members, rows, listed, known.sources))
+        return DoneScene(task, tuple(shards), counts, known.remarks)
 
     def _listed(self, tracks: Tracks, recovered: Mapping[int, Sequence[int]]) -> list[TrackRow]:
         """The rows of all tracks of a scene."""
@@ -114,7 +100,7 @@ class SceneWorker:
         frames: Sequence[FrameWork],
         rows: Sequence[TrackedLabels],
         tracks: Sequence[TrackRow],
-        followed_frames: str,
+        of_tracks: Mapping[str, str],
     ) -> DoneShard:
         """The files of a shard."""
         files, failed = self.run.encoded(shard, tracked_tables(rows, tracks, self.metadata))
@@ -127,15 +113,9 @@ class SceneWorker:
             },
             round(peak_mb(), 1),
         )
-        of_scene = {self.labels.stage: task.made_of, FOLLOWED: followed_frames}
+        of_scene = {self.labels.stage: task.made_of, **of_tracks}
         sources = {one.frame_id: {**one.sources, **of_scene} for one in frames}
         return DoneShard(shard, files, failed, stats, sources)
-
-    def _seen(self, one: FrameWork, poses: Mapping[str, SE3]) -> SceneFrame | None:
-        seen = seen_frame(self.dataset, self.labels, one, poses)
-        if seen is None or poses:  # sweeps between frames of a registered scene have no poses
-            return seen
-        return one.guarded("associate", partial(followed, self.dataset, seen, self.taxonomy, self.config))
 
     def _labels(self, one: FrameWork, tracks: Tracks | None, traits: Mapping[int, TrackTraits]) -> TrackedLabels:
         """The labels of a frame after tracking. A quarantined frame stays quarantined."""

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from pipelines.poses import lack_poses, registered
+from pipelines.poses import NO_ODOMETRY, lack_poses, odometry_version, registered
 from pipelines.tasks import Attempt, Task
-from pointsam.base.code import versions
 from pointsam.base.errors import PointSamError
 from pointsam.base.runtime import Stopwatch
 from pointsam.datasets import read_cloud_frame
@@ -66,13 +65,24 @@ class FrameWork:
         return FrameLabels.empty(FrameRow(row.frame_id, row.scene, row.t_us, 0, 0, "failed", error.code, error.message))
 
 
-def poses_of(
-    dataset: Dataset, scene: str, frames: Sequence[FrameWork], enabled: bool
-) -> tuple[dict[str, SE3], list[str]]:
-    """Poses of the vehicle by frame where the data set has none, and what users should know of them.
+@dataclass(frozen=True)
+class ScenePoses:
+    """Poses of the vehicle where the data set has none.
 
-    Empty where the data set has poses, and where odometry is switched off or not installed. Frames whose sweep cannot
-    be read are quarantined.
+    Args:
+        by_frame: the poses; empty where the data set has some, and where odometry is switched off or not installed.
+        odometry: version of the library that they are from, `NO_ODOMETRY` if it is not installed; None where it is not
+            needed or not wanted.
+        remarks: what users should know of them.
+    """
+
+    by_frame: Mapping[str, SE3] = field(default_factory=dict)
+    odometry: str | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def poses_of(dataset: Dataset, scene: str, frames: Sequence[FrameWork], enabled: bool) -> ScenePoses:
+    """Poses of the vehicle in a scene whose data set has none. Frames whose sweep cannot be read are quarantined.
 
     Args:
         dataset: the data set.
@@ -81,23 +91,25 @@ def poses_of(
         enabled: whether odometry is used.
     """
     if not enabled or any(one.error is not None for one in frames):
-        return {}, []
+        return ScenePoses()
     works = {one.frame_id: one for one in frames}
     read = [one.guarded("associate", partial(read_cloud_frame, dataset, one.frame_id)) for one in frames]
     found: list[Frame] = [frame for frame in read if frame is not None]
     if not lack_poses(found):
-        return {}, []
-    if versions([PACKAGE])[PACKAGE] == "none":
-        return {}, [
+        return ScenePoses()
+    version = odometry_version()
+    if version == NO_ODOMETRY:
+        remark = (
             f"scene {scene!r} has no poses: it is tracked as if the vehicle stood still; pip install "
-            "'pointsam[odometry]', then delete its tracks, and pointsam-label tracks finds its motion"
-        ]
+            "'pointsam[odometry]', then delete its tracks, and the same command finds its motion"
+        )
+        return ScenePoses({}, version, (remark,))
 
     def points(frame: Frame) -> FramePoints | None:
         return works[frame.frame_id].guarded("associate", partial(read_frame_points, frame))
 
     remark = f"scene {scene!r} has no poses: those of its tracks are from odometry ({PACKAGE})"
-    return registered(found, points), [remark]
+    return ScenePoses(registered(found, points), version, (remark,))
 
 
 def seen_frame(dataset: Dataset, labels: Labels, one: FrameWork, poses: Mapping[str, SE3]) -> SceneFrame | None:
@@ -107,7 +119,7 @@ def seen_frame(dataset: Dataset, labels: Labels, one: FrameWork, poses: Mapping[
         dataset: the data set.
         labels: the labels that are followed.
         one: the frame.
-        poses: result of `poses_of`.
+        poses: poses of the vehicle where the data set has none.
     """
     found = labels.labels(one.frame_id)
     if found.frame.status != "ok" or one.error is not None:

@@ -14,9 +14,12 @@ from helpers.masks import write_masks
 from helpers.time_stages import LOOKED, TRACKED, finished_run, missed_world, shorten, tables_of
 
 from pipelines.documents import LooksDocument, TracksDocument
-from pipelines.labelling import looks
+from pipelines.labelling import looks, scene_frames, scene_tracks
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.stages.recipes import RECIPES
+from pointsam.stages.tracks import stones
+from pointsam.stages.tracks.cuts import Cut
+from pointsam.stages.tracks.tracks import track_scene
 from pointsam.store.reader import Labels
 
 
@@ -178,6 +181,26 @@ def test_the_last_finished_stage_is_read_or_the_one_that_is_named(world, finishe
     assert "labels of the stage looks are read" in label("inspect", out, "0").output
     page = label("report", out, world[0].root, "--dest", tmp_path / "page", "--frames", world[2])
     assert page.exit_code == 0, page.output
+
+
+def test_looks_follow_scenes_as_the_tracks_do(world, out, monkeypatch):
+    without(out, "tracks", "looks")
+    known_by, seen = stones.with_velocities, []
+    monkeypatch.setattr(scene_frames, "with_velocities", lambda *given: seen.append(given[1]) or known_by(*given))
+
+    def with_cut(*given):
+        found = track_scene(*given)
+        return replace(found, cuts=(Cut(*found.frame_ids[:2], "too fast"),))
+
+    monkeypatch.setattr(scene_tracks, "track_scene", with_cut)
+    rules = ("--set", "tracks.stones.enabled=true")
+    said = look_again(world, world[0].root, out, *rules).output
+    assert len(seen) == 10
+    assert max(map(len, seen)) > 1
+    looked = [line for line in said.splitlines() if "its tracks are cut there: too fast" in line]
+    tracked = label("tracks", world[0].root, "--out", out, "--workers", 1, *rules).output
+    assert len(looked) == 2
+    assert [line for line in tracked.splitlines() if "its tracks are cut there" in line] == looked
 
 
 def test_clusters_of_masks_of_another_folder(world, finished, tmp_path):
