@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from pipelines.documents import LabelDocument, LooksDocument, MasksDocument
+from pipelines.documents import LabelDocument, MasksDocument
 from pointsam.base import plugins
 from pointsam.base.code import requirements, source_digest, versions
 from pointsam.base.plugins import Group
-from pointsam.geometry.odometry import PACKAGE
-from pointsam.stages.tracks.config import TracksConfig
 from pointsam.store.manifest import code_differences
 from pointsam.store.reader import Labels
 
@@ -59,14 +57,13 @@ _OURS = "pointsam"
 def code_of(document: LabelDocument, masks: MasksDocument | None = None) -> dict[str, str]:
     """Digest of our code, and versions of the libraries and plug-in packages that can change the files of a stage.
 
+    Odometry changes only scenes without poses, whose frames state its version (`pointsam.store.sources.ODOMETRY`).
+
     Args:
         document: document of the stage.
         masks: document of the masks whose models the stage asks again, None for other stages.
     """
     names = {*_LIBRARIES, *_packages("datasets", document.dataset.name)}
-    tracks = document.tracks if isinstance(document, LooksDocument) else getattr(document, "config", None)
-    if isinstance(tracks, TracksConfig) and tracks.odometry:
-        names.add(PACKAGE)
     masks = document if isinstance(document, MasksDocument) else masks
     if masks is not None:
         config = masks.config

@@ -101,7 +101,7 @@ def poses_of(dataset: Dataset, scene: str, frames: Sequence[FrameWork], enabled:
     if version == NO_ODOMETRY:
         remark = (
             f"scene {scene!r} has no poses: it is tracked as if the vehicle stood still; pip install "
-            "'pointsam[odometry]', then delete its tracks, and the same command finds its motion"
+            "'pointsam[odometry]', then the same command follows it again with its motion"
         )
         return ScenePoses({}, version, (remark,))
 

@@ -15,6 +15,7 @@ from pointsam.stages.tracks.scene import SceneFrame
 from pointsam.stages.tracks.tracks import track_scene
 from pointsam.stages.tracks.values import Tracks
 from pointsam.store.reader import Labels
+from pointsam.store.sources import ODOMETRY
 from pointsam.taxonomy import Taxonomy
 
 
@@ -72,6 +73,7 @@ def follow_scene(
             seen.append(found)
     # A frame more or less changes the tracks of all others: the shards of a scene are written together.
     sources = {FOLLOWED: digest([one.frame_id for one in seen])}
+    sources |= {} if poses.odometry is None else {ODOMETRY: poses.odometry}
     if not seen:
         return SceneTracks(None, sources, poses.remarks)
     tracks = track_scene(seen, taxonomy, config)

@@ -12,12 +12,14 @@ from pathlib import Path
 from pipelines.engine import ordered_map
 from pipelines.labelling.jobs import Summary
 from pipelines.labelling.request import Execution
+from pipelines.poses import NO_ODOMETRY, odometry_version
 from pointsam.base.progress import progress
 from pointsam.base.words import counted
 from pointsam.datasets.base import Dataset
 from pointsam.store.document import Shard, ShardEntry, ShardStats, by_scene
 from pointsam.store.manifest import Run
 from pointsam.store.reader import Labels
+from pointsam.store.sources import ODOMETRY
 
 FOLLOWED = "followed frames"
 """The name under which the sources of a frame hold the digest of the frames that were followed together with it."""
@@ -111,7 +113,8 @@ def scenes_of(labels: Labels) -> Scenes:
 
 
 def scene_tasks(run: Run, labels: Labels, scenes: Scenes, execution: Execution, alone: bool = False) -> list[SceneTask]:
-    """The work that is left: scenes that are not done, or whose labels were made again since.
+    """The work that is left: scenes that are not done, whose labels were made again since, or that have no poses and
+    were followed without the odometry that is installed now.
 
     Args:
         run: the stage.
@@ -151,7 +154,10 @@ def _is_left(task: SceneTask, entries: Mapping[str, ShardEntry], base: str, retr
     current = all(entry is not None and _stated(entry, base) == {task.made_of} for entry in found)
     followed = set[str]().union(*(_stated(entry, FOLLOWED) for entry in found if entry is not None))
     failed = retry_failed and any(entry is not None and entry.failed for entry in found)
-    return not current or len(followed) > 1 or failed
+    registered = set[str]().union(*(_stated(entry, ODOMETRY) for entry in found if entry is not None)) - {""}
+    installed = odometry_version()
+    other_poses = installed != NO_ODOMETRY and bool(registered - {installed})
+    return not current or len(followed) > 1 or failed or other_poses
 
 
 def _stated(entry: ShardEntry, name: str) -> set[str]:

@@ -10,10 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.documents import TracksDocument
 from pipelines.opened import OpenedRun
-from pipelines.poses import lack_poses, registered
-from pointsam.base.code import versions
+from pipelines.poses import NO_ODOMETRY, lack_poses, odometry_version, registered
 from pointsam.base.errors import DatasetError, PointSamError
 from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.points import read_frame_points
@@ -22,6 +20,7 @@ from pointsam.geometry.odometry import PACKAGE
 from pointsam.geometry.se3 import SE3
 from pointsam.store.document import by_scene
 from pointsam.store.reader import Labels
+from pointsam.store.sources import ODOMETRY
 from pointsam.types import Cluster, Frame, FramePoints, FrameRow, Membership, TrackRow
 
 
@@ -155,7 +154,7 @@ def _rows(vectors: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 def lidar_poses(run: OpenedRun, scene: TrackedScene) -> dict[str, SE3]:
     """Pose of the reference LiDAR in the world, by frame; frames that cannot be read are left out.
 
-    Where the data set has no poses, they are made as those of its tracks: by odometry, if it was on.
+    Where the data set has no poses, they are made as those of its tracks: by odometry, if these used it.
     """
     found: list[Frame] = []
     for row in scene.frames:
@@ -165,7 +164,7 @@ def lidar_poses(run: OpenedRun, scene: TrackedScene) -> dict[str, SE3]:
             if not error.of_frame:
                 raise
     motion: Mapping[str, SE3] = {}
-    if lack_poses(found) and run.labels.document(TracksDocument).config.odometry:
+    if lack_poses(found) and _has_motion(run, scene):
         motion = _registered(scene.scene, found)
     return {
         frame.frame_id: motion.get(frame.frame_id, frame.sweep.world_SE3_ego) @ frame.sweep.ego_SE3_lidar
@@ -173,8 +172,14 @@ def lidar_poses(run: OpenedRun, scene: TrackedScene) -> dict[str, SE3]:
     }
 
 
+def _has_motion(run: OpenedRun, scene: TrackedScene) -> bool:
+    """Whether the tracks of a scene without poses know the motion of the vehicle."""
+    sources = (run.labels.sources("tracks", row.frame_id) for row in scene.frames)
+    return any(one.get(ODOMETRY, NO_ODOMETRY) != NO_ODOMETRY for one in sources)
+
+
 def _registered(scene: str, frames: Sequence[Frame]) -> Mapping[str, SE3]:
-    if versions([PACKAGE])[PACKAGE] == "none":
+    if odometry_version() == NO_ODOMETRY:
         why = "its paths are drawn and measured as if the vehicle stood still"
         print(f"note: scene {scene!r} has no poses, and {PACKAGE} is not installed: {why}", file=sys.stderr)
         return {}

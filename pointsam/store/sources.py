@@ -31,6 +31,10 @@ CLUSTERS = "clusters"
 LOOKS = "looks"
 """The name under which tracks store the digest of the second looks of their scene, if they start from these."""
 
+ODOMETRY = "odometry"
+"""The name under which looks and tracks store the version of the library that gave a scene its poses, "none" if it was
+followed as if the vehicle stood still. Scenes with poses of their own do not have it."""
+
 UNREAD = "unread "
 """Prefix of sources that a stage did not read: labels do not depend on them, but a later stage reads them."""
 

@@ -15,6 +15,7 @@ from helpers.time_stages import SCENES, TRACKED, finished_run, missed_world, sho
 from pipelines import poses
 from pipelines.labelling import scene_frames
 from pointsam.datasets.kitti.objects import Kitti
+from pointsam.geometry.odometry import PACKAGE
 from pointsam.geometry.se3 import SE3
 from pointsam.stages.recipes import RECIPES
 from pointsam.stages.tracks import stones
@@ -176,6 +177,38 @@ def test_a_bad_sweep_does_not_stop_a_scene_without_poses(world, root, tmp_path, 
     after = Labels(tmp_path / "out", "tracks")
     assert [row.frame_id for row in after.frames() if row.status == "failed"] == [bad]
     assert after.labels(missed).frame.status == "ok"
+
+
+def test_a_scene_without_poses_is_followed_again_once_odometry_is_there(world, out, monkeypatch):
+    versions = {PACKAGE: "none"}
+    monkeypatch.setattr(scene_frames, "lack_poses", lambda found: True)
+    monkeypatch.setattr(poses, "versions", lambda names: versions)
+    monkeypatch.setattr(poses, "odometry", lambda clouds: [SE3.identity() for _ in clouds])
+    shutil.rmtree(out / "manifest" / "tracks")
+
+    def again():
+        return label("tracks", world[0].root, "--out", out, "--workers", 1).output
+
+    assert "pip install 'pointsam[odometry]', then the same command follows it again" in again()
+    still = tracked(out)
+    assert "nothing left to do" in again()
+    versions[PACKAGE] = "1.2.0"
+    said = again()
+    assert "tracks: 10 frames" in said
+    assert "those of its tracks are from odometry" in said
+    assert tracked(out) != still
+    versions[PACKAGE] = "1.3.0"
+    assert "tracks: 10 frames" in again()
+    for versions[PACKAGE] in ("1.3.0", "none"):
+        assert "nothing left to do" in again()
+
+
+def test_scenes_with_poses_do_not_depend_on_odometry(world, out, monkeypatch):
+    next((out / "manifest" / "tracks").glob("*.json")).unlink()
+    monkeypatch.setattr(poses, "versions", lambda names: {PACKAGE: "0.1"})
+    done = label("tracks", world[0].root, "--out", out, "--workers", 1)
+    assert done.exit_code == 0, done.output
+    assert "tracks: 5 frames" in done.output
 
 
 def test_commands_read_the_last_finished_stage_or_the_one_that_is_named(world, finished, tmp_path):
