@@ -14,7 +14,6 @@ from pipelines.stored_masks import StoredMasks
 from pointsam.base.errors import CalibrationError, DatasetError, SchemaError
 from pointsam.base.remote import DataPath, is_folder
 from pointsam.base.words import counted
-from pointsam.calibration.correction import corrects
 from pointsam.calibration.perturb import CLEAN
 from pointsam.datasets import read_frame
 from pointsam.datasets.base import Dataset
@@ -356,14 +355,6 @@ def open_labels(folder: Path, dataset: Dataset, allow_noise: bool = False, stage
     note_other_code(labels, labels.stage)
     note_unfinished(labels, labels.stage)
     return labels
-
-
-def calibration_notes(labels: Labels) -> tuple[str, ...]:
-    """What readers of labels should know of the calibration that they were made with."""
-    wrong = labels.metadata("clusters").calibration_perturbation
-    corrected = corrects(labels.document(ClustersDocument).calibration)
-    notes = [] if wrong == "none" else [f"the labels were made with a calibration error: {wrong}"]
-    return (*notes, *(["the labels were made with a corrected calibration"] if corrected else []))
 
 
 def note_unfinished(labels: Labels, stage: str) -> None:

@@ -125,7 +125,7 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
     # Tracks alone are made without the folder of the masks, and their clusters had these notes.
     notes = (
         *(_notes(request, clusters) if _made_clusters(summaries) else ()),
-        *(remark for summary in summaries for remark in summary.remarks),
+        *dict.fromkeys(remark for summary in summaries for remark in summary.remarks),
     )
     return Closing(tuple(summaries), clusters, next_command, failures, warnings, notes)
 

@@ -9,7 +9,8 @@ from pipelines.documents import ClustersDocument, LooksDocument
 from pipelines.labelling.jobs import SHARD_FRAMES, Summary
 from pipelines.labelling.look_scene import LookWorker, look, start
 from pipelines.labelling.request import Request
-from pipelines.labelling.scenes import Scenes, drive_scenes, scene_remarks, scene_tasks, scenes_of
+from pipelines.labelling.scene_list import scenes_of
+from pipelines.labelling.scenes import drive_scenes, scene_tasks
 from pipelines.made_by import code_of, note_other_code
 from pipelines.opened import data_of
 from pipelines.stored_masks import StoredMasks
@@ -83,7 +84,8 @@ def run_looks(request: Request) -> Summary:
     run = Run.open(
         request.out, document.stage, document, shards, metadata, data.root, code_of(document, masks.document)
     )
-    tasks = scene_tasks(run, labels, scenes, request.execution, alone=True)
+    remarks = scenes.remarks(dataset) if request.config.looks.tracks.enabled else {}
+    tasks = scene_tasks(run, labels, scenes, request.execution, remarks)
     mapping = LabelMapping(masks.taxonomy, masks.document.labels)
     worker = partial(
         LookWorker,
@@ -101,7 +103,12 @@ def run_looks(request: Request) -> Summary:
         request.probability,
     )
     summary = drive_scenes(run, tasks, request.execution, look, start, worker)
-    summary.remarks = (*_remarks(request, scenes, crops), *scene_remarks(scenes, dataset, "looked at again"))
+    blind = [
+        f"the classes come from {request.config.masks.semantics}, which no crop can be shown to: looks at LiDAR "
+        "components are off, only tracks ask for looks"
+    ]
+    off = request.config.looks.components.enabled and not crops
+    summary.remarks = (*(blind if off else ()), *scenes.waits("looked at again"), *summary.remarks)
     return summary
 
 
@@ -131,20 +138,3 @@ def _same_weights(request: Request, masks: StoredMasks) -> dict[str, str]:
             f"give --threads {made.threads} --device {made.device}",
         )
     return weights
-
-
-def _remarks(request: Request, scenes: Scenes, crops: bool) -> tuple[str, ...]:
-    """Looks that cannot be made."""
-    found = []
-    source, config = request.config.masks.semantics, request.config.looks
-    if config.components.enabled and not crops:
-        found.append(
-            f"the classes come from {source}, which no crop can be shown to: looks at LiDAR components are off, only "
-            "tracks ask for looks"
-        )
-    if config.tracks.enabled and scenes.timeless:
-        found.append(
-            f"no tracks ask for looks in {len(scenes.timeless)} scenes, for example {scenes.timeless[0]!r}: their "
-            "frames have no times, or there is one frame only"
-        )
-    return tuple(found)

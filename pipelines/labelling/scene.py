@@ -74,7 +74,7 @@ class SceneWorker:
         recovered: dict[int, list[int]] = {}
         shards = []
         for shard in task.shards:
-            rows = [self._labels(frames[frame_id], tracks, traits) for frame_id in shard.frame_ids]
+            rows = [self._labels(frames[frame_id], known.of(frame_id), traits) for frame_id in shard.frame_ids]
             for row in rows:
                 for member in row.members:
                     if member.origin != "kept":
@@ -123,7 +123,7 @@ class SceneWorker:
         if found.frame.status != "ok":
             return untracked(found)
         done = None
-        if one.error is None and tracks is None:  # the frames of its scene do not follow one another
+        if one.error is None and tracks is None:  # it does not follow other frames
             return untracked(found)
         if one.error is None and tracks is not None:
 

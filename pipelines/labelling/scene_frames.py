@@ -81,13 +81,12 @@ class ScenePoses:
     remarks: tuple[str, ...] = ()
 
 
-def poses_of(dataset: Dataset, scene: str, frames: Sequence[FrameWork], enabled: bool) -> ScenePoses:
+def poses_of(dataset: Dataset, frames: Sequence[FrameWork], enabled: bool) -> ScenePoses:
     """Poses of the vehicle in a scene whose data set has none. Frames whose sweep cannot be read are quarantined.
 
     Args:
         dataset: the data set.
-        scene: name of the scene.
-        frames: its labelled frames.
+        frames: the labelled frames of a scene.
         enabled: whether odometry is used.
     """
     if not enabled or any(one.error is not None for one in frames):
@@ -100,15 +99,15 @@ def poses_of(dataset: Dataset, scene: str, frames: Sequence[FrameWork], enabled:
     version = odometry_version()
     if version == NO_ODOMETRY:
         remark = (
-            f"scene {scene!r} has no poses: it is tracked as if the vehicle stood still; pip install "
-            "'pointsam[odometry]', then the same command follows it again with its motion"
+            "it has no poses and is tracked as if the vehicle stood still; pip install 'pointsam[odometry]', then the "
+            "same command follows it again with its motion"
         )
         return ScenePoses({}, version, (remark,))
 
     def points(frame: Frame) -> FramePoints | None:
         return works[frame.frame_id].guarded("associate", partial(read_frame_points, frame))
 
-    remark = f"scene {scene!r} has no poses: those of its tracks are from odometry ({PACKAGE})"
+    remark = f"it has no poses: those of its tracks are from odometry ({PACKAGE})"
     return ScenePoses(registered(found, points), version, (remark,))
 
 

@@ -62,8 +62,9 @@ def follow_scene(
     """
     if not task.together:
         return NOT_FOLLOWED
-    labelled = [one for one in frames if labels.labels(one.frame_id).frame.status == "ok"]
-    poses = poses_of(dataset, task.scene, labelled, config.odometry)
+    ordered = [one for one in frames if one.frame_id not in task.unordered]
+    labelled = [one for one in ordered if labels.labels(one.frame_id).frame.status == "ok"]
+    poses = poses_of(dataset, labelled, config.odometry)
     seen = list[SceneFrame]()
     for one in labelled:
         found = seen_frame(dataset, labels, one, poses.by_frame)
@@ -78,8 +79,7 @@ def follow_scene(
         return SceneTracks(None, sources, poses.remarks)
     tracks = track_scene(seen, taxonomy, config)
     cuts = [
-        f"the poses of scene {task.scene!r} jump from frame {cut.before} to {cut.after}, so its tracks are cut there: "
-        f"{cut.reason}"
+        f"its poses jump from frame {cut.before} to {cut.after}, so its tracks are cut there: {cut.reason}"
         for cut in tracks.cuts
     ]
     return SceneTracks(tracks, sources, (*poses.remarks, *cuts))

@@ -1,9 +1,8 @@
-"""Stages whose unit of work is a scene: which scenes are ready, and processing them."""
+"""Stages whose unit of work is a scene: the work that is left, and doing it."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -12,11 +11,11 @@ from pathlib import Path
 from pipelines.engine import ordered_map
 from pipelines.labelling.jobs import Summary
 from pipelines.labelling.request import Execution
+from pipelines.labelling.scene_list import Scenes
 from pipelines.poses import NO_ODOMETRY, odometry_version
+from pipelines.remarks import scene_lines
 from pointsam.base.progress import progress
-from pointsam.base.words import counted
-from pointsam.datasets.base import Dataset
-from pointsam.store.document import Shard, ShardEntry, ShardStats, by_scene
+from pointsam.store.document import Shard, ShardEntry, ShardStats
 from pointsam.store.manifest import Run
 from pointsam.store.reader import Labels
 from pointsam.store.sources import ODOMETRY
@@ -34,6 +33,8 @@ class SceneTask:
         shards: its shards, all of them.
         made_of: digest of the files with the labels that it starts from.
         together: whether its frames follow one another in time; if not, each is alone.
+        unordered: frames that are not followed, because they have the time of another one.
+        remarks: what users should know of the scene, whatever is found in it.
         lost: whether workers died of it, so that it must not be tried again.
     """
 
@@ -41,6 +42,8 @@ class SceneTask:
     shards: tuple[Shard, ...]
     made_of: str
     together: bool = True
+    unordered: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     lost: bool = False
 
     @property
@@ -72,7 +75,7 @@ class DoneScene:
         task: its task.
         shards: its shards.
         counts: what was made or changed, by name.
-        remarks: what users should know of it.
+        remarks: what users should know of it, besides those of its task.
     """
 
     task: SceneTask
@@ -81,38 +84,9 @@ class DoneScene:
     remarks: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Scenes:
-    """The scenes of a run.
-
-    Args:
-        ready: scene -> frames, all of them labelled.
-        waiting: scene -> number of frames that are not labelled yet.
-        timeless: scenes whose frames have no times, or one frame only: their objects cannot be followed.
-    """
-
-    ready: dict[str, list[str]]
-    waiting: dict[str, int]
-    timeless: tuple[str, ...]
-
-
-def scenes_of(labels: Labels) -> Scenes:
-    """The scenes of the labels of a folder."""
-    done = {frame.frame_id: frame for frame in labels.frames()}
-    ready, waiting, timeless = dict[str, list[str]](), dict[str, int](), list[str]()
-    for scene, frame_ids in by_scene(labels.selection(labels.stage)).items():
-        left = sum(frame_id not in done for frame_id in frame_ids)
-        times = [done[frame_id].t_us for frame_id in frame_ids if frame_id in done and done[frame_id].status == "ok"]
-        if len(set(times)) < len(times) or (not left and len(times) < 2):
-            timeless.append(scene)
-        elif left:
-            waiting[scene] = left
-        else:
-            ready[scene] = frame_ids
-    return Scenes(ready, waiting, tuple(timeless))
-
-
-def scene_tasks(run: Run, labels: Labels, scenes: Scenes, execution: Execution, alone: bool = False) -> list[SceneTask]:
+def scene_tasks(
+    run: Run, labels: Labels, scenes: Scenes, execution: Execution, remarks: Mapping[str, tuple[str, ...]]
+) -> list[SceneTask]:
     """The work that is left: scenes that are not done, whose labels were made again since, or that have no poses and
     were followed without the odometry that is installed now.
 
@@ -121,7 +95,7 @@ def scene_tasks(run: Run, labels: Labels, scenes: Scenes, execution: Execution, 
         labels: the labels that it starts from.
         scenes: their scenes.
         execution: which part of the work; every n-th scene, or every n-th shard of frames that are alone.
-        alone: whether frames of scenes without times are processed too, each alone.
+        remarks: remarks on the scenes.
 
     Raises:
         StoreError: OUT001 if work is left, and other code made the finished scenes.
@@ -131,17 +105,21 @@ def scene_tasks(run: Run, labels: Labels, scenes: Scenes, execution: Execution, 
         shards.setdefault(shard.scene, []).append(shard)
     index, count = execution.shard
     found = [
-        SceneTask(scene, tuple(shards[scene]), labels.content(labels.stage, scenes.ready[scene]))
+        SceneTask(
+            scene,
+            tuple(shards[scene]),
+            labels.content(labels.stage, scenes.ready[scene]),
+            unordered=scenes.unordered.get(scene, ()),
+            remarks=remarks.get(scene, ()),
+        )
         for scene in list(shards)[index::count]
         if scene in scenes.ready
     ]
-    if alone:
-        done = set(labels.frame_ids())
-        found += [
-            SceneTask(shard.scene, (shard,), labels.content(labels.stage, shard.frame_ids), together=False)
-            for shard in run.shards[index::count]
-            if shard.scene in scenes.timeless and done.issuperset(shard.frame_ids)
-        ]
+    done = set(labels.frame_ids())
+    for shard in run.shards[index::count]:
+        if shard.scene in scenes.timeless and done.issuperset(shard.frame_ids):
+            made_of, its = labels.content(labels.stage, shard.frame_ids), remarks.get(shard.scene, ())
+            found.append(SceneTask(shard.scene, (shard,), made_of, together=False, remarks=its))
     entries = run.entries()
     tasks = [task for task in found if _is_left(task, entries, labels.stage, execution.retry_failed)]
     if tasks:
@@ -173,7 +151,7 @@ def drive_scenes(
     start: Callable[..., None],
     worker: object,
 ) -> Summary:
-    """Process scenes, and commit each one when it is done.
+    """Process scenes, and commit each one when it is done. The summary has the remarks on all finished scenes.
 
     Args:
         run: the stage.
@@ -184,7 +162,7 @@ def drive_scenes(
         worker: opens a worker.
     """
     start_s = time.perf_counter()
-    summary, remarks = Summary(run.stage), list[str]()
+    summary = Summary(run.stage)
     results = ordered_map(
         work,
         tasks,
@@ -198,42 +176,16 @@ def drive_scenes(
     todo = sum(len(task.frame_ids) for task in tasks)
     with closing(results), progress(total=todo, desc=run.stage, unit="frame") as bar:
         for scene in results:
+            run.keep_remarks(scene.task.scene, (*scene.task.remarks, *scene.remarks))
             for one in scene.shards:
                 run.commit_files(one.shard, one.files, one.failed, one.stats, one.sources)
                 bar.update(len(one.shard.frame_ids))
                 summary.add_stats(one.stats)
             for name, count in scene.counts.items():
                 summary.counts[name] = summary.counts.get(name, 0) + count
-            remarks += scene.remarks
     stats = run.stats()
     summary.failures.update({frame: why for one in stats.values() for frame, why in one.failures.items()})
     summary.shards_left = len(run.shards) - len(stats)
     summary.wall_seconds = time.perf_counter() - start_s
-    summary.remarks = tuple(dict.fromkeys(remarks))
+    summary.remarks = scene_lines(run.remarks())
     return summary
-
-
-def scene_remarks(scenes: Scenes, dataset: Dataset, done: str) -> tuple[str, ...]:
-    """Scenes that wait for frames, or whose frames have gaps.
-
-    Args:
-        scenes: the scenes.
-        dataset: the data set.
-        done: what happens to a scene, such as "tracked".
-    """
-    found = []
-    if scenes.waiting:
-        scene, left = next(iter(scenes.waiting.items()))
-        found.append(
-            f"{counted(len(scenes.waiting), 'scene')} not {done} yet: clusters are missing, for example of "
-            f"{counted(left, 'frame')} of {scene!r}; the call that finds all of them goes on"
-        )
-    whole = Counter(dataset.scene(frame_id) for frame_id in dataset.frame_ids(None))
-    gaps = {scene: (len(ids), whole[scene]) for scene, ids in scenes.ready.items() if len(ids) < whole[scene]}
-    if gaps:
-        scene, (own, every) = next(iter(gaps.items()))
-        found.append(
-            f"{counted(len(gaps), 'scene')} with gaps, for example {scene!r}: {own} of its {every} frames are in the "
-            "run (--frames, --sample); objects are followed better through all frames"
-        )
-    return tuple(found)

@@ -8,11 +8,12 @@ from pipelines.documents import ClustersDocument, LooksDocument, TracksDocument
 from pipelines.labelling.jobs import SHARD_FRAMES, Summary
 from pipelines.labelling.request import Request
 from pipelines.labelling.scene import SceneWorker, start, track
-from pipelines.labelling.scenes import Scenes, drive_scenes, scene_remarks, scene_tasks, scenes_of
+from pipelines.labelling.scene_list import scenes_of
+from pipelines.labelling.scenes import drive_scenes, scene_tasks
 from pipelines.made_by import code_of, note_other_code
 from pipelines.opened import data_of, has_looks, stale_looks
+from pipelines.remarks import scene_lines
 from pointsam import __version__
-from pointsam.base.words import counted
 from pointsam.evaluate.labels import require_same_data
 from pointsam.stages.probability import tracked_probability
 from pointsam.store.manifest import Run, plan_shards
@@ -40,13 +41,13 @@ def run_tracks(request: Request) -> Summary:
     dataset = data.open()
     require_same_data(labels, "clusters", dataset)
     scenes = scenes_of(labels)
-    remarks = (*scene_remarks(scenes, dataset, "tracked"), *_timeless(scenes))
+    remarks, waits = scenes.remarks(dataset), scenes.waits("tracked")
     if not scenes.ready:  # perhaps no scene can be tracked: then the folder gets no tracks
-        return Summary(TracksDocument.stage, remarks=remarks)
+        return Summary(TracksDocument.stage, remarks=(*waits, *scene_lines(remarks)))
     if "looks" in labels.stages and labels.document(LooksDocument).clusters_key == labels.key("clusters"):
         missing = stale_looks(labels)
         if missing:
-            return Summary(TracksDocument.stage, remarks=(*remarks, f"no scene is tracked yet, because {missing}"))
+            return Summary(TracksDocument.stage, remarks=(*waits, f"no scene is tracked yet, because {missing}"))
     probability = tracked_probability(request.probability)
     base = Labels(request.out, "looks") if has_looks(labels) else labels
     document = TracksDocument(
@@ -64,18 +65,9 @@ def run_tracks(request: Request) -> Summary:
     metadata = document.metadata(made_with.weights_sha256, made_with.calibration_perturbation)
     shards = plan_shards(labels.selection("clusters"), SHARD_FRAMES)
     run = Run.open(request.out, document.stage, document, shards, metadata, data.root, code_of(document))
-    tasks = scene_tasks(run, base, scenes, request.execution, alone=True)
+    tasks = scene_tasks(run, base, scenes, request.execution, remarks)
     model = None if probability is None else probability.model
     worker = partial(SceneWorker, run, data, made.taxonomy, document.config, metadata, model, base.stage)
     summary = drive_scenes(run, tasks, request.execution, track, start, worker)
-    summary.remarks = (*remarks, *summary.remarks)
+    summary.remarks = (*waits, *summary.remarks)
     return summary
-
-
-def _timeless(scenes: Scenes) -> tuple[str, ...]:
-    if not scenes.timeless:
-        return ()
-    return (
-        f"{counted(len(scenes.timeless), 'scene')} without tracks, for example {scenes.timeless[0]!r}: its frames "
-        "have no times, or it has one frame only",
-    )

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.data import AS_FOUND, Reading
-from pipelines.opened import OpenedRun, calibration_notes, open_run
+from pipelines.opened import OpenedRun, open_run
+from pipelines.remarks import label_notes
 from pipelines.review.checked import check_run, compare_runs
 from pipelines.review.scored import scored
 from pointsam.base.errors import NothingToScoreError
@@ -87,7 +88,7 @@ def run_eval(
     beside = [compare(*reports), *compare_tracking(*reports)] if len(reports) == 2 else []
 
     pages = [report.text() for report in reports]
-    pages += [f"note: {run.labels.out}: {note}" for run in runs for note in calibration_notes(run.labels)]
+    pages += [f"note: {run.labels.out}: {note}" for run in runs for note in label_notes(run.labels)]
     unknown = unknown_text(runs[0].truth, reports[0].scored) if reports else ""
     if unknown:
         pages.append(f"note: {unknown}: they are void and not scored")

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.data import AS_FOUND, Reading
-from pipelines.opened import OpenedRun, calibration_notes, open_run
+from pipelines.opened import OpenedRun, open_run
+from pipelines.remarks import label_notes
 from pipelines.review.eval_set import eval_set
 from pipelines.review.objects import TrackedScenes
 from pipelines.review.parts import true_boxes
@@ -163,7 +164,7 @@ def export(
     if lenses:
         named = ", ".join(sorted(lenses))
         notes.append(f"{form} holds a matrix for each camera: the lens or row times of {named} are left out")
-    notes += [*calibration_notes(run.labels), *frames.notes(), *unfinished_notes(run.labels.unfinished())]
+    notes += [*label_notes(run.labels), *frames.notes(), *unfinished_notes(run.labels.unfinished())]
     return Written(len(chosen), frames.name, tuple(notes))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from pipelines.data import AS_FOUND, Reading
 from pipelines.made_by import note_other_code
 from pipelines.opened import OpenedRun, note_unfinished, open_run
+from pipelines.remarks import label_notes
 from pipelines.review.objects import TrackedScene, lidar_poses
 from pointsam.base.errors import DatasetError
 from pointsam.base.remote import DataPath
@@ -192,6 +193,8 @@ def follow(
         raise DatasetError("DAT010", what, _HINT)
     note_other_code(labels, "tracks")
     note_unfinished(labels, "tracks")
+    for note in label_notes(labels, scene_name):
+        print(f"note: {labels.out}: {note}", file=sys.stderr)
     try:
         run = open_run(out, data, None, reading, noted=True, stage="tracks")
     except DatasetError as error:

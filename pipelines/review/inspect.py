@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from pipelines.data import AS_FOUND, Reading
 from pipelines.made_by import note_other_code
-from pipelines.opened import calibration_notes, label_stage, note_unfinished, open_run
+from pipelines.opened import label_stage, note_unfinished, open_run
+from pipelines.remarks import label_notes
 from pipelines.review.follow import TrackSummary, follow
 from pipelines.review.parts import read_parts
 from pointsam.base.errors import DatasetError
@@ -99,8 +100,6 @@ def frame_summary(out: Path, frame: str, stage: LabelStage | None = None) -> Fra
     labels = Labels(out, label_stage(out, stage))
     note_other_code(labels, labels.stage)
     note_unfinished(labels, labels.stage)
-    for note in calibration_notes(labels):
-        print(f"note: {labels.out}: {note}", file=sys.stderr)
     ids = labels.frame_ids()
     if frame not in ids and frame.isdecimal() and len(frame) < 10 and int(frame) < len(ids):
         frame = ids[int(frame)]
@@ -110,6 +109,8 @@ def frame_summary(out: Path, frame: str, stage: LabelStage | None = None) -> Fra
             f"{out} holds no finished frame {frame!r}",
             f"give one of its {len(ids)} frame ids or a position from 0, for example {ids[0] if ids else '(none yet)'}",
         )
+    for note in label_notes(labels, labels.frame(frame).scene):
+        print(f"note: {labels.out}: {note}", file=sys.stderr)
     if labels.stage == "tracks":
         tracked = labels.tracked(frame)
         return FrameSummary(tracked.found, tracked.members)

@@ -15,7 +15,8 @@ from PIL import Image
 
 from pipelines.data import AS_FOUND, Reading
 from pipelines.documents import ClustersDocument
-from pipelines.opened import OpenedRun, calibration_notes, open_run
+from pipelines.opened import OpenedRun, open_run
+from pipelines.remarks import label_notes
 from pipelines.review.image_quality import image_quality
 from pipelines.review.parts import Parts, read_parts
 from pipelines.review.queue import ranked_run, reasons_of
@@ -161,7 +162,7 @@ def write_report(
         masks = image_quality(run, good)
         if report is not None:
             notes += _notes(run, report)
-        notes += calibration_notes(run.labels)
+        notes += label_notes(run.labels)
         notes += [f"a frame is not shown: {error.message}" for error in left_out]
         content = _page(run, report, masks, figures, followed, len(good), notes, queue)
         (folder / "index.html").write_bytes(page_bytes(content))

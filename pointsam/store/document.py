@@ -128,6 +128,7 @@ class StageEntry:
             if only their digests are known. They are not in the key: an equal model from elsewhere makes equal files.
         sweep_motion: what became of the motion of the vehicle within sweeps (`pointsam.geometry.motion.SweepMotion`);
             None if the data set has removed it, or in runs of older versions.
+        remarks: what users should know of finished scenes, by scene; None for nothing.
     """
 
     key: str
@@ -137,6 +138,7 @@ class StageEntry:
     code: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
     models: Mapping[str, object] | None = field(default=None, metadata=LEFT_OUT)
     sweep_motion: str | None = field(default=None, metadata=LEFT_OUT)
+    remarks: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)

@@ -225,17 +225,47 @@ class Run:
         """
         files = [*files, self._seal(shard, files, failed, stats, sources)]
         with store_errors(self.out, sum(len(data) for _, data in files)), locked(self.out):
-            registered = layout.read_run(self.out).stages.get(self.stage)
-            if registered is None or (registered.key, registered.code) != (self.key, self.code):
-                raise StoreError(
-                    "OUT001",
-                    f"{self.out}: another process started {self.stage!r} with another configuration or other code "
-                    "during this run",
-                    "give each configuration its own --out, then run the same command again",
-                )
+            self._require_registered(layout.read_run(self.out))
             entry = self._entry_if_done(shard)
             if entry is None or entry.failed or entry.sources != sources:
                 write_together(files)
+
+    def keep_remarks(self, scene: str, remarks: Sequence[str]) -> None:
+        """Replace what run.json says of a scene.
+
+        Args:
+            scene: the scene.
+            remarks: what users should know of it, nothing if there is nothing.
+
+        Raises:
+            StoreError: as `commit`.
+        """
+        with store_errors(self.out, 0), locked(self.out):
+            run = layout.read_run(self.out)
+            entry = self._require_registered(run)
+            kept = {name: texts for name, texts in (entry.remarks or {}).items() if name != scene}
+            kept |= {scene: tuple(remarks)} if remarks else {}
+            ordered = {name: tuple(kept[name]) for name in sorted(kept)} or None
+            if ordered != entry.remarks:
+                changed = replace(entry, remarks=ordered)
+                document = replace(run, stages={**run.stages, self.stage: changed})
+                write_document(layout.run_path(self.out), document, indent=2)
+
+    def remarks(self) -> Mapping[str, Sequence[str]]:
+        """What run.json says of scenes, by scene."""
+        return self._require_registered(layout.read_run(self.out)).remarks or {}
+
+    def _require_registered(self, run: RunFile) -> StageEntry:
+        """The entry of this run in run.json."""
+        entry = run.stages.get(self.stage)
+        if entry is None or (entry.key, entry.code) != (self.key, self.code):
+            raise StoreError(
+                "OUT001",
+                f"{self.out}: another process started {self.stage!r} with another configuration or other code during "
+                "this run",
+                "give each configuration its own --out, then run the same command again",
+            )
+        return entry
 
     def _seal(
         self,
@@ -269,7 +299,7 @@ class Run:
             other_code = code_differences(old.code, self.code or {})
             entry = replace(entry, code=old.code)
         if not changed and old is not None:
-            entry = replace(entry, models=old.models or entry.models)
+            entry = replace(entry, models=old.models or entry.models, remarks=old.remarks)
         if changed or layout.read_plan(self.out, self.stage) != plan:
             write_document(layout.plan_path(self.out, self.stage), plan)
         if old != entry:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -116,6 +116,10 @@ class Labels:
         shards = dict.fromkeys(plan[frame_id] for frame_id in frame_ids if frame_id in plan)
         entries = {shard.name: self._entry(stage, shard) for shard in shards}
         return digest({name: entry.files for name, entry in entries.items() if entry is not None})
+
+    def remarks(self) -> Mapping[str, Sequence[str]]:
+        """What users should know of scenes, by scene, as the stage of the labels found it."""
+        return self._stage(self.stage).remarks or {}
 
     def metadata(self, stage: str) -> StageMetadata:
         """Metadata of the stage's tables."""

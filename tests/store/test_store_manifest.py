@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from urllib.parse import unquote
 
 import pytest
@@ -346,3 +347,23 @@ def test_incomplete_metadata_is_refused_before_any_work(tmp_path):
     with pytest.raises(SchemaError, match="SCH003"):
         open_run(tmp_path / "out", metadata={"config": {}})
     assert not (tmp_path / "out").exists()
+
+
+def test_remarks_on_scenes_are_kept_and_replaced(tmp_path):
+    run = open_run(tmp_path)
+    assert run.remarks() == Labels(tmp_path).remarks() == {}
+    run.keep_remarks("b", ("its poses jump",))
+    run.keep_remarks("a", ("no poses", "gaps"))
+    again = open_run(tmp_path)
+    assert Labels(tmp_path).remarks() == again.remarks() == {"a": ("no poses", "gaps"), "b": ("its poses jump",)}
+    again.keep_remarks("a", ())
+    assert run.remarks() == {"b": ("its poses jump",)}
+    again.keep_remarks("b", ())
+    assert "remarks" not in json.loads((tmp_path / "run.json").read_text())["stages"]["clusters"]
+
+
+def test_remarks_of_another_configuration_are_refused(tmp_path):
+    run = open_run(tmp_path)
+    with pytest.raises(StoreError, match="another configuration") as refused:
+        replace(run, key="other").keep_remarks("a", ("gaps",))
+    assert refused.value.code == "OUT001"

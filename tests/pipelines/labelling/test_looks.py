@@ -250,7 +250,8 @@ def test_frames_without_times_are_alone(tmp_path):
     write_masks(dataset, tmp_path / "masks")
     done = label("run", dataset.root, "--out", out, *time_stages.known(tmp_path / "masks"), *ON)
     assert done.exit_code == 0, done.output
-    assert "no tracks ask for looks in 1 scene" in done.output
+    assert "note: scene 'training': there are no tracks: its frames have no times" in done.output
+    assert Labels(out, "looks").remarks() == {"training": ("there are no tracks: its frames have no times",)}
     one, other = Labels(out), Labels(out, "looks")
     assert other.unfinished() == 0
     assert [other.clusters(frame_id) for frame_id in one.frame_ids()] == [

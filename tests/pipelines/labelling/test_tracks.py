@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,12 +16,14 @@ from helpers.time_stages import SCENES, TRACKED, finished_run, missed_world, sho
 
 from pipelines import poses
 from pipelines.labelling import scene_frames
+from pipelines.labelling.scene_list import scenes_of
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.geometry.odometry import PACKAGE
 from pointsam.geometry.se3 import SE3
 from pointsam.stages.recipes import RECIPES
 from pointsam.stages.tracks import stones
 from pointsam.store.reader import Labels
+from pointsam.types import FrameRow
 
 
 @pytest.fixture(scope="module")
@@ -191,11 +195,13 @@ def test_a_scene_without_poses_is_followed_again_once_odometry_is_there(world, o
 
     assert "pip install 'pointsam[odometry]', then the same command follows it again" in again()
     still = tracked(out)
+    assert all("stood still" in text for (text,) in Labels(out, "tracks").remarks().values())
     assert "nothing left to do" in again()
     versions[PACKAGE] = "1.2.0"
     said = again()
     assert "tracks: 10 frames" in said
-    assert "those of its tracks are from odometry" in said
+    assert "2 scenes, for example 'scene-0061': it has no poses: those of its tracks are from odometry" in said
+    assert all("from odometry" in text for (text,) in Labels(out, "tracks").remarks().values())
     assert tracked(out) != still
     versions[PACKAGE] = "1.3.0"
     assert "tracks: 10 frames" in again()
@@ -209,6 +215,46 @@ def test_scenes_with_poses_do_not_depend_on_odometry(world, out, monkeypatch):
     done = label("tracks", world[0].root, "--out", out, "--workers", 1)
     assert done.exit_code == 0, done.output
     assert "tracks: 5 frames" in done.output
+
+
+def test_frames_of_one_time_are_named_and_the_others_are_followed(world, out, monkeypatch):
+    dataset = world[0]
+    ids = [frame_id for frame_id in dataset.frame_ids(None) if dataset.scene(frame_id) == SCENES[0]]
+    read = Labels.frames
+
+    def frames(self):
+        rows = read(self)
+        (t_us,) = (row.t_us for row in rows if row.frame_id == ids[3])
+        return [replace(row, t_us=t_us) if row.frame_id == ids[4] else row for row in rows]
+
+    monkeypatch.setattr(Labels, "frames", frames)
+    shutil.rmtree(out / "manifest" / "tracks")
+    said = label("tracks", dataset.root, "--out", out, "--workers", 1).output
+    assert f"scene 'scene-0061': frames {ids[3]!r}, {ids[4]!r} have the time of another frame" in said
+    after = Labels(out, "tracks")
+    for frame_id in ids:
+        numbers = {member.track_id for member in after.members(frame_id)}
+        assert (numbers == {-1}) == (frame_id in ids[3:])
+    assert after.clusters(ids[4]) == Labels(out).clusters(ids[4])
+
+
+@pytest.mark.parametrize(
+    ("times", "why"),
+    [
+        ((0, 0, 0), "its frames have no times"),
+        ((5,), "one frame of it is in the run"),
+        ((5, None, None), "1 frame of its 3 could be labelled"),
+        ((5, 5, 6), "frames 'f0', 'f1' have the time of another frame"),
+        ((5,) * 6, "frames 'f0', 'f1', 'f2', 'f3' and 2 more have the time of another frame"),
+    ],
+)
+def test_what_keeps_a_scene_from_tracks_is_named(times, why):
+    failed = ("failed", "DAT004", "gone")
+    rows = [FrameRow(f"f{k}", "s", t or 0, 0, 0, *(("ok",) if t is not None else failed)) for k, t in enumerate(times)]
+    selection = [("s", row.frame_id) for row in rows]
+    found = scenes_of(SimpleNamespace(frames=lambda: rows, selection=lambda _: selection, stage="clusters"))
+    assert found.ready == found.waiting == {}
+    assert found.timeless["s"].startswith(why)
 
 
 def test_commands_read_the_last_finished_stage_or_the_one_that_is_named(world, finished, tmp_path):
@@ -244,8 +290,19 @@ def test_sweeps_between_frames_are_stepping_stones_if_asked(world, finished, tmp
 
 
 def test_a_selection_leaves_gaps_that_are_named(world, tmp_path):
-    said = label("run", world[0].root, "--out", tmp_path, *known(world), "--sample", 4).output
-    assert "2 scenes with gaps, for example 'scene-0061': 2 of its 5 frames" in said
+    out, page = tmp_path / "out", tmp_path / "page"
+    said = label("run", world[0].root, "--out", out, *known(world), "--sample", 4).output
+    gaps = "there are gaps: 2 of its 5 frames are in the run"
+    assert f"note: 2 scenes, for example 'scene-0061': {gaps}" in said
+    stated = json.loads((out / "run.json").read_text())["stages"]
+    assert list(stated["tracks"]["remarks"]) == list(SCENES)
+    assert all(texts[0].startswith(gaps) for texts in stated["tracks"]["remarks"].values())
+    assert "remarks" not in stated["clusters"]
+    assert f"scene 'scene-0103': {gaps}" in label("inspect", out, 3).output
+    for args in (("report", out, world[0].root, "--dest", page), ("eval", out, world[0].root)):
+        assert f"2 scenes, for example 'scene-0061': {gaps}" in label(*args).output
+    assert gaps in (page / "index.html").read_text()
+    assert gaps not in label("inspect", out, 3, "--stage", "clusters").output
 
 
 def test_a_scene_of_one_frame_keeps_its_labels_beside_scenes_with_tracks(world, tmp_path):
@@ -254,7 +311,7 @@ def test_a_scene_of_one_frame_keeps_its_labels_beside_scenes_with_tracks(world, 
     alone = next(frame_id for frame_id in dataset.frame_ids(None) if dataset.scene(frame_id) == SCENES[1])
     chosen = ("--frames", ",".join([first, *rest, alone]))
     said = label("run", dataset.root, "--out", tmp_path, *known(world), *chosen).output
-    assert "1 scene without tracks, for example 'scene-0103'" in said
+    assert "scene 'scene-0103': there are no tracks: one frame of it is in the run" in said
     labels = Labels(tmp_path, "tracks")
     assert labels.unfinished() == 0
     assert {member.track_id for member in labels.tracked(alone).members} == {-1}
@@ -267,9 +324,9 @@ def test_data_without_times_have_no_tracks(tmp_path):
     write_masks(dataset, tmp_path / "masks")
     done = label("run", dataset.root, "--out", out, *time_stages.known(tmp_path / "masks"))
     assert done.exit_code == 0, done.output
-    assert "1 scene without tracks, for example 'training': its frames have no times" in done.output
+    assert "scene 'training': there are no tracks: its frames have no times" in done.output
     assert "tracks" not in Labels(out).stages
-    assert "without tracks" in label("tracks", dataset.root, "--out", out).output
+    assert "there are no tracks: its frames have no times" in label("tracks", dataset.root, "--out", out).output
 
 
 def test_a_folder_without_clusters_and_a_recipe_without_tracks_are_refused(world, tmp_path):
