@@ -42,8 +42,20 @@ from pointsam.taxonomy import LabelMapping
 from pointsam.types import CameraView, Detections, Frame, FrameLabels, FramePoints, ImageMasks
 
 
+class _FirstRound(threading.local):
+    """Readers of the first round of a folder. Each thread has its own, because a reader keeps the latest shard.
+
+    Args:
+        out: the folder.
+        masks_folder: folder of its masks.
+    """
+
+    def __init__(self, out: Path, masks_folder: Path) -> None:
+        self.labels, self.masks = Labels(out), StoredMasks(masks_folder)
+
+
 class LookWorker:
-    """Holds the data set, the first round of a folder, and the 2D models.
+    """Holds the data set, the first round of a folder, and the 2D models. Threads beside a GPU share it.
 
     Args:
         run: the stage.
@@ -77,13 +89,21 @@ class LookWorker:
         self.rules = document.tracks or TracksConfig()
         self.taxonomy = mapping.taxonomy
         self.dataset: Dataset = data.open()
-        self.labels, self.masks = Labels(run.out), StoredMasks(masks_folder)
+        self._first = _FirstRound(run.out, masks_folder)
         self.probability = read_probability(probability or BUNDLED).model
-        config, root = self.masks.document.config, str(self.dataset.root)
+        config, root = self._masks.document.config, str(self.dataset.root)
         ask = document.crops and document.config.components.enabled
         self.semantics = open_semantics(config, mapping, semantics_dir, device, threads, root) if ask else None
         self._open = cache(partial(open_segmenter, config, weights, device, threads))
         self._opening = threading.Lock()
+
+    @property
+    def _labels(self) -> Labels:
+        return self._first.labels
+
+    @property
+    def _masks(self) -> StoredMasks:
+        return self._first.masks
 
     def __call__(self, task: SceneTask) -> DoneScene:
         """Look again in a scene: its tracks first, then its frames one by one."""
@@ -101,13 +121,13 @@ class LookWorker:
         """The tracks of the clusters of the first round, made as the stage of tracks makes them."""
         if not self.config.tracks.enabled:
             return NOT_FOLLOWED
-        return follow_scene(self.dataset, self.labels, task, list(frames.values()), self.taxonomy, self.rules)
+        return follow_scene(self.dataset, self._labels, task, list(frames.values()), self.taxonomy, self.rules)
 
     def _frame(
         self, one: FrameWork, tracks: Tracks | None, counts: dict[str, int]
     ) -> tuple[FrameLabels, list[ImageMasks]]:
         """The labels of a frame after looks, and their masks. A quarantined frame stays quarantined."""
-        found = self.labels.labels(one.frame_id)
+        found = self._labels.labels(one.frame_id)
         if found.frame.status != "ok":
             return found, []
         done = self._looked(one, found, tracks, counts) if one.error is None else None
@@ -123,11 +143,11 @@ class LookWorker:
         """The same for a good frame; None if it is quarantined."""
 
         def ready() -> tuple[Frame, FramePoints, dict[str, ImageMasks], FramePlan]:
-            images = self.masks.images(one.frame_id)
+            images = self._masks.images(one.frame_id)
             frame = read_frame(self.dataset, one.frame_id)
-            self.masks.checked_sources(frame, images)
-            made = self.labels.sources("clusters", one.frame_id)
-            require_same_masks(made, self.masks.labels.sources("masks", one.frame_id), one.frame_id)
+            self._masks.checked_sources(frame, images)
+            made = self._labels.sources("clusters", one.frame_id)
+            require_same_masks(made, self._masks.labels.sources("masks", one.frame_id), one.frame_id)
             one.sources.update(digests_of(frame, of_sweeps))
             points = read_frame_points(frame, ring=self.clusters.refine.rings > 0)
             plan = plan_looks(
@@ -150,7 +170,7 @@ class LookWorker:
             return found, []
         stopwatch = Stopwatch()
         numbers = {camera: len(row.masks) for camera, row in images.items()}
-        overlap = self.masks.document.config.semantic_overlap
+        overlap = self._masks.document.config.semantic_overlap
         made = one.guarded(
             "relabel",
             lambda: looked_labels(
@@ -197,7 +217,7 @@ class LookWorker:
         with attempt.stopwatch("read"):
             attempt.sources.update(digests_of(frame, {f"image {view.name}"}.__contains__))
             image = read_image(view.source, expect=(view.camera.height_px, view.camera.width_px))
-        riders = self.masks.document.config.riders
+        riders = self._masks.document.config.riders
         return (
             yield from image_looks(
                 image,

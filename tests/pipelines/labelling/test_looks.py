@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from helpers.masks import write_masks
 from helpers.time_stages import LOOKED, TRACKED, finished_run, missed_world, shorten, tables_of
 
 from pipelines.documents import LooksDocument, TracksDocument
-from pipelines.labelling import looks, scene_frames, scene_tracks
+from pipelines.labelling import look_scene, looks, scene_frames, scene_tracks
+from pipelines.labelling.request import Execution
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.stages.recipes import RECIPES
 from pointsam.stages.tracks import stones
@@ -143,6 +145,29 @@ def test_a_stopped_stage_goes_on_with_any_number_of_workers(world, finished, out
     assert "looks are not finished" not in label("inspect", out, "0").output
     label("looks", world[0].root, "--out", out, "--masks-dir", world[1], *ON, "--shard", "0/2", "--workers", 1)
     assert tables_of(out, LOOKED) == tables_of(finished[0], LOOKED)
+
+
+def test_threads_share_models_but_no_reader(world, finished, out, monkeypatch):
+    without(out, "tracks", "looks")
+    users, both, load = {}, threading.Barrier(2), Labels._load
+    follow = look_scene.follow_scene
+
+    def loaded(self, *given):
+        users.setdefault(id(self), (self, set()))[1].add(threading.get_ident())
+        return load(self, *given)
+
+    def followed(*given):
+        both.wait(timeout=60)  # each thread has a scene
+        return follow(*given)
+
+    monkeypatch.setattr(look_scene, "follow_scene", followed)
+    monkeypatch.setattr(Execution, "engine_for", lambda *_: "threads")
+    monkeypatch.setattr(Labels, "_load", loaded)
+    done = look_again(world, world[0].root, out, "--workers", 2)
+    assert done.exit_code == 0, done.output
+    assert tables_of(out, LOOKED) == tables_of(finished[0], LOOKED)
+    assert all(len(threads) == 1 for _, threads in users.values())
+    assert len(set().union(*(threads for _, threads in users.values())) - {threading.get_ident()}) == 2
 
 
 def test_tracks_start_from_finished_looks_and_say_so(world, finished, out):
