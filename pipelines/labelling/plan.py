@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from pipelines.labelling.images import images_of
@@ -21,6 +21,9 @@ from pointsam.store.sources import digests_of, sources_of
 _SAMPLED = 200
 """Frames whose files are looked for."""
 
+_FOLLOWED = 6
+"""Frames of a scene that are measured where tracks ask for looks; a track asks once three or four have a cluster."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -34,8 +37,10 @@ class Plan:
         megabytes: size of the output folder, likewise.
         probe: id of the measured frame.
         workers: number of processes that the hours are for, by stage.
-        crops: number of crops that second looks show to the detector, likewise; None without second looks. Looks
-            that tracks ask for come on top.
+        crops: number of crops that second looks show to the detector, likewise; None without second looks.
+        boxes: number of boxes of tracks that second looks give to the segmenter, from the tracks of the measured
+            frames; None if tracks ask for none.
+        measured_frames: number of measured frames.
         notes: frames that cannot be read, what is suspicious about the 2D results, and the error of the measured frame.
     """
 
@@ -47,6 +52,8 @@ class Plan:
     workers: dict[str, int]
     notes: tuple[str, ...]
     crops: int | None = None
+    boxes: int | None = None
+    measured_frames: int = 1
 
     @property
     def measured(self) -> bool:
@@ -62,19 +69,23 @@ class Plan:
         workers = " and ".join(f"{count} workers for {stage}" for stage, count in self.workers.items())
         cost = "time and disk are not known, because no frame could be measured (nothing was written)"
         if self.hours is not None:
+            which = "frame" if self.measured_frames == 1 else f"{self.measured_frames} frames around"
             cost = (
                 f"about {duration(self.hours * 3600)} with {workers} and {self.megabytes:.1f} MB of disk "
-                f"(measured on frame {self.probe}; nothing was written)"
+                f"(measured on {which} {self.probe}; nothing was written)"
             )
         count = f"{self.frames} frames, {self.images} images"
         if self.crops is not None:
-            count += f", about {self.crops} crops for second looks (those that tracks ask for come on top)"
+            boxes = "" if self.boxes is None else f" and {self.boxes} boxes of tracks"
+            count += f", about {self.crops} crops{boxes} for second looks"
         step = "the same command without --dry-run" if self.measured else "correct the file, then this command again"
         return "\n".join([count, cost, *self.notes, f"next: {step}"])
 
 
 def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     """Label a frame in the middle of the selection into a temporary folder, measure it, and scale up.
+
+    If tracks ask for second looks, frames around it are labelled too, because one frame has no tracks.
 
     The share of frames that lack files is estimated from a sample. Such frames cost nothing and are never measured.
 
@@ -91,12 +102,14 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
     sampled = evenly([frame_id for _, frame_id in frames], _SAMPLED)
     readable = [frame_id for frame_id in sampled if _readable(dataset, frame_id, stages)]
     probe = readable[len(readable) // 2] if readable else frames[len(frames) // 2][1]
+    follows = "looks" in stages and request.config.looks.tracks.enabled
+    probes = _around(probe, frames, dataset, stages) if follows else (probe,)
     masks_from = request.masks_from or (None if "masks" in stages else request.out)
     with scratch_folder() as folder:
         small = replace(
             request,
             out=folder,
-            selection=replace(request.selection, frames=(probe,)),
+            selection=replace(request.selection, frames=probes, sample=None),
             execution=replace(request.execution, workers=1, engine="local", shard=(0, 1)),
             masks_from=masks_from,
         )
@@ -126,16 +139,30 @@ def plan(request: Request, stages: tuple[str, ...]) -> Plan:
         notes = (*notes, "tracks come on top: a part of a second a frame, and as much disk as the clusters again")
     looks = next((summary for summary in done if summary.stage == "looks"), None)
     good = None if failures else share * len(readable) / len(sampled)
+    scale = None if good is None else good / len(probes)
     return Plan(
         frames=share,
         images=share * len(images_of(dataset, probe)),
-        hours=None if good is None else seconds * good / 3600,
-        megabytes=None if good is None else num_bytes * good / 1e6,
+        hours=None if scale is None else seconds * scale / 3600,
+        megabytes=None if scale is None else num_bytes * scale / 1e6,
         probe=probe,
         workers=workers,
         notes=notes,
-        crops=None if good is None or looks is None else round(looks.counts["crops"] * good),
+        crops=None if scale is None or looks is None else round(looks.counts["crops"] * scale),
+        boxes=None if scale is None or looks is None or not follows else round(looks.counts["boxes of tracks"] * scale),
+        measured_frames=len(probes),
     )
+
+
+def _around(
+    probe: str, frames: Sequence[tuple[str, str]], dataset: Dataset, stages: tuple[str, ...]
+) -> tuple[str, ...]:
+    """A frame and those before and after it in its scene whose files are there."""
+    scene = dataset.scene(probe)
+    its = [frame_id for of, frame_id in frames if of == scene]
+    first = max(min(its.index(probe) - _FOLLOWED // 2, len(its) - _FOLLOWED), 0)
+    near = its[first : first + _FOLLOWED]
+    return tuple(frame_id for frame_id in near if frame_id == probe or _readable(dataset, frame_id, stages))
 
 
 def _seconds(summary: Summary, workers: int, execution: Execution) -> float:

@@ -1,6 +1,7 @@
 """The stage of second looks: misses that come back, what is off and says so, resuming, and what is read afterwards."""
 
 import json
+import re
 import shutil
 import threading
 from dataclasses import replace
@@ -12,10 +13,11 @@ from helpers import time_stages
 from helpers.commands import label, refused, tables
 from helpers.kitti_root import make_kitti
 from helpers.masks import write_masks
-from helpers.time_stages import LOOKED, TRACKED, finished_run, missed_world, shorten, tables_of
+from helpers.time_stages import LOOKED, SCENES, TRACKED, finished_run, missed_world, shorten, tables_of
 
 from pipelines.documents import LooksDocument, TracksDocument
 from pipelines.labelling import look_scene, looks, scene_frames, scene_tracks
+from pipelines.labelling.plan import Plan
 from pipelines.labelling.request import Execution
 from pointsam.datasets.kitti.objects import Kitti
 from pointsam.stages.recipes import RECIPES
@@ -284,11 +286,23 @@ def test_frames_without_times_are_alone(tmp_path):
     ]
 
 
-def test_a_dry_run_counts_crops(world, tmp_path):
-    args = ("run", world[0].root, "--out", tmp_path / "out", *known(world), *ON, "--dry-run")
-    assert "about 0 crops for second looks" in label(*args).stdout
-    assert json.loads(label(*args, "--json", "-").stdout)["crops"] == 0
+def test_a_dry_run_counts_crops_and_boxes_of_tracks(world, finished, tmp_path):
+    args = ("run", world[0].root, "--out", tmp_path / "out", *known(world), *ON, "--split", SCENES[0], "--dry-run")
+    found = json.loads(label(*args, "--json", "-").stdout)
+    assert (found["frames"], found["measured_frames"], found["crops"]) == (5, 5, 0)
+    of_run = int(re.search(r"(\d+) boxes of tracks", finished[1])[1])
+    assert 2 <= found["boxes"] <= of_run
+    assert found["hours"] > 0
+    one_frame = label(*args, "--set", "looks.tracks.enabled=false", "--sample", 1).stdout
+    assert "about 0 crops for second looks" in one_frame
+    assert "measured on frame " in one_frame
     assert "crops" not in label(*args, "--set", "looks.enabled=false").stdout.split("\n")[0]
+
+
+def test_the_plan_names_what_looks_ask():
+    text = Plan(5, 30, 1.0, 1.0, "f0", {"masks": 1}, (), 40, 7, 6).text()
+    assert "5 frames, 30 images, about 40 crops and 7 boxes of tracks for second looks" in text
+    assert "measured on 6 frames around f0" in text
 
 
 def test_a_folder_without_clusters_and_a_recipe_without_looks_are_refused(world, tmp_path):
