@@ -2,20 +2,25 @@
 
     python scripts/ablate_recipes.py ROOT [ROOT ...] --work DIR [--variants FILE]
     python scripts/ablate_recipes.py WORLD --work DIR --semantics oracle --variants FILE --split val --sample 50
+    python scripts/ablate_recipes.py WORLD --work DIR --semantics oracle --variants FILE --stages
 
 Variants are the two recipes with and without SAR, and the default recipe with one switch set to its published value.
 FILE may hold others: JSON {name: [recipe, "name=value", ...]}. All are compared with the first one. Figures and bands
 are those of `pointsam.evaluate.paired`; a unit of the bootstrap is a scene, or --block consecutive frames of one.
 
+Labels are those of single frames. With --stages, second looks and tracks follow where the variant has them, and fields
+of both are switches too.
+
 Masks are made once for each setting of the 2D stage and kept in DIR, so that a second call only repeats what changed:
-settings, frames, or code of the 3D stage. --masks-from takes those of a finished run instead; given several times, each
-variant takes those of its settings.
+settings, frames, or code of the stages after it. --masks-from takes those of a finished run instead; given several
+times, each variant takes those of its settings.
 Numbers of a few frames are indicative only.
 """
 
 import argparse
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,7 +29,10 @@ import numpy as np
 from pipelines.data import DataSpec
 from pipelines.documents import MasksDocument
 from pipelines.labelling.jobs import run_clusters, run_masks
+from pipelines.labelling.looks import run_looks
 from pipelines.labelling.request import Execution, Request, Selection
+from pipelines.labelling.tracks import run_tracks
+from pipelines.opened import last_stage
 from pointsam.base.code import source_digest
 from pointsam.base.tables import Table, format_value
 from pointsam.base.words import counted
@@ -35,7 +43,9 @@ from pointsam.stages.recipes import RECIPES, with_overrides
 from pointsam.store.reader import Labels
 
 _STAGES = ("calibration", "geometry", "stages", "taxonomy.py", "types")
-"""Parts of `pointsam` that make clusters from masks."""
+"""Parts of `pointsam` that make labels from masks."""
+_LATER = ("looks", "tracks")
+"""Parts of the configuration of the stages after single frames."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +66,14 @@ class Scored:
     truth: str
 
 
-def variants():
-    """Name -> (recipe, overrides)."""
+def variants(stages):
+    """Name -> (recipe, overrides), with the fields of later stages or without."""
     off = "clusters.refine.enabled=false"
     listed = {"paper": ["paper"], "paper without SAR": ["paper", off]}
     listed |= {"default": ["default"], "default without SAR": ["default", off]}
     paper, default = (flat(RECIPES[name]().as_dict()) for name in ("paper", "default"))
-    for name in sorted(k for k in paper if default[k] != paper[k] and k != "recipe"):
+    differ = (name for name in paper if default[name] != paper[name] and name != "recipe")
+    for name in sorted(name for name in differ if stages or name.partition(".")[0] not in _LATER):
         published = f"{name}={json.dumps(paper[name])}"
         in_use = ["masks.semantics=ssd"] if name.startswith("masks.ssd.") else []
         listed[", ".join([*in_use, published])] = ["default", *in_use, published]
@@ -88,15 +99,27 @@ def score(root, recipe, overrides, args):
         return args.work / hashlib.sha256(key.encode()).hexdigest()[:16]
 
     masks_out = finished(config.masks, args.masks_from) if args.masks_from else folder(config.masks.as_dict())
-    out = folder(config.as_dict(), str(masks_out), source_digest("pointsam", _STAGES))
+    made_from = (str(masks_out), source_digest("pointsam", _STAGES))
+    single = {name: values for name, values in config.as_dict().items() if name not in _LATER}
+    out = folder(single, *made_from)
     execution = Execution(workers=args.workers)
     request = Request(DataSpec(root), out=masks_out, config=config, selection=chosen, execution=execution)
     if not args.masks_from:
         run_masks(request)
     made = Labels(masks_out).document(MasksDocument).config
-    run_clusters(replace(request, out=out, masks_from=masks_out))
+    request = replace(request, out=out, masks_from=masks_out)
+    run_clusters(request)
+    if args.stages and (config.looks.enabled or config.tracks.enabled):
+        request = replace(request, out=folder(config.as_dict(), *made_from))
+        if not request.out.exists():
+            shutil.copytree(out, request.out)
+        if config.looks.enabled:
+            run_looks(request)
+        if config.tracks.enabled:
+            run_tracks(request)
     verdicts = []
-    report = evaluate_labels(out, request.data.open(), on_verdict=verdicts.append)
+    labels = Labels(request.out, last_stage(Labels(request.out)))
+    report = evaluate_labels(labels, request.data.open(), on_verdict=verdicts.append)
     frames = {one.frame_id: frame_counts(one) for one in verdicts}
     return Scored(frames, verdicts[0].bins["range"], verdicts[0].class_names, semantics_of(made), report.truth)
 
@@ -178,6 +201,7 @@ def main():
     parser.add_argument("roots", type=Path, nargs="+")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--variants", type=Path)
+    parser.add_argument("--stages", action="store_true", help="also make second looks and tracks")
     parser.add_argument("--semantics", help="source of classes of every variant, in place of the recipe's")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a field of every variant")
     parser.add_argument(
@@ -190,7 +214,7 @@ def main():
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    listed = json.loads(args.variants.read_text(encoding="utf-8")) if args.variants else variants()
+    listed = json.loads(args.variants.read_text(encoding="utf-8")) if args.variants else variants(args.stages)
     common = [f"masks.semantics={args.semantics}"] if args.semantics else []
     for root in args.roots:
         scored = {
