@@ -70,6 +70,7 @@ SMALLER = {
 
 ONE_FRAME = (
     "docs/growth.md",
+    "docs/looks.md",
     "docs/oracle.md",
     "docs/own_data.md",
     "docs/precomputed_masks.md",
