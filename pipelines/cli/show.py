@@ -144,7 +144,7 @@ def _detector(run: Path, dataset: Dataset, device: str, min_score: float) -> Det
     from pipelines.training.show import of_predictions
     from pointsam.detect.predictions_file import FramePredictions
 
-    detector, recipe = load_run(run, dataset, device)
+    detector, recipe = load_run(run, dataset, device, min_score=min_score)
     predict = partial(predict_frames, detector, recipe, dataset, workers=0, bad={}, shows_progress=False)
 
     def found(frame_ids: Sequence[str]) -> list[FramePredictions]:

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 
     from pointsam.store.reader import LabelStage
 
+_MIN_SCORE = click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    help="Drop predictions of a lower score.  [default: detector.head.score_threshold of the recipe]",
+)
+
 
 @click.group(cls=UserErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="mixsup-train")
@@ -136,6 +142,7 @@ def fit(
 )
 @options_of(DIVISION_OPTIONS)
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that load data.")
+@_MIN_SCORE
 @JSON_OPTION
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 def evaluate(
@@ -145,6 +152,7 @@ def evaluate(
     split_seed: int,
     device: str,
     workers: int,
+    min_score: float | None,
     json_file: Path | None,
     overwrite: bool,
     **options: Unpack[DataOptions],
@@ -163,7 +171,7 @@ def evaluate(
         require_free(json_file, overwrite)
     dataset = data_of_run(run, read_as_fitted(run, data_of(options)))
     frame_ids, notes = frames_to_score(run, dataset, split_of(split, val_fraction, split_seed, "val"))
-    score = evaluate_run(run, dataset, frame_ids, device, workers)
+    score = evaluate_run(run, dataset, frame_ids, device, workers, min_score=min_score)
     score = replace(score, notes=(*score.notes, *notes))
     show(score.text(), score.as_dict(), json_file)
     if score.bad:
@@ -178,6 +186,7 @@ def evaluate(
 @options_of(DIVISION_OPTIONS)
 @click.option("--dest", type=PATH, required=True, help="Folder for the predictions.")
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Processes that load data.")
+@_MIN_SCORE
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @JSON_OPTION
 def predict(
@@ -188,6 +197,7 @@ def predict(
     dest: Path,
     device: str,
     workers: int,
+    min_score: float | None,
     overwrite: bool,
     json_file: Path | None,
     **options: Unpack[DataOptions],
@@ -202,7 +212,7 @@ def predict(
     require_device(device)
     dataset = data_of_run(run, read_as_fitted(run, data_of(options)))
     split = split_of(split, val_fraction, split_seed, None)
-    made = run_predict(run, dataset, split, dest, device, workers, overwrite)
+    made = run_predict(run, dataset, split, dest, device, workers, overwrite, min_score)
     summary = f"{counted(made['boxes'], 'box')} in {counted(made['frames'], 'frame')}: {', '.join(made['files'])}"
     show(summary, made, json_file)
     if made["bad"]:

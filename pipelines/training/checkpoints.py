@@ -79,7 +79,9 @@ def _checkpoint(run: Path, first: str) -> Checkpoint:
     return read_whole(path, others) if path.exists() else Checkpoint(path)
 
 
-def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tuple[Detector, Recipe]:
+def load_run(
+    run: Path, dataset: Dataset, device: str, first: str = BEST, min_score: float | None = None
+) -> tuple[Detector, Recipe]:
     """The detector of a run and its recipe.
 
     Args:
@@ -87,6 +89,7 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
         dataset: a data set with the classes that the detector was trained on.
         device: device of the network, as `fit` takes it.
         first: the preferred checkpoint; the last one is the fallback.
+        min_score: predictions of a lower score are dropped; None for the threshold of the recipe.
 
     Returns:
         The detector and the recipe. There is a warning if no score chose the best network. If `detector.sparse` of the
@@ -108,7 +111,8 @@ def load_run(run: Path, dataset: Dataset, device: str, first: str = BEST) -> tup
             f"{list(dataset.taxonomy.names)}",
             "give a data set with the classes that the detector was trained on",
         )
-    recipe = replace(recipe, detector=_runnable(recipe.detector, device))
+    config = recipe.detector if min_score is None else recipe.detector.with_threshold(min_score)
+    recipe = replace(recipe, detector=_runnable(config, device))
     detector = Detector(recipe.detector, dataset.taxonomy).to(device)
     checkpoint.load_model(detector)
     return detector, recipe

@@ -79,7 +79,14 @@ class Predicted(TypedDict):
 
 
 def predict(
-    run: Path, dataset: Dataset, split: str | None, dest: Path, device: str, workers: int, overwrite: bool = False
+    run: Path,
+    dataset: Dataset,
+    split: str | None,
+    dest: Path,
+    device: str,
+    workers: int,
+    overwrite: bool = False,
+    min_score: float | None = None,
 ) -> Predicted:
     """Predict a split and write `detections.parquet`, and `results_nusc.json` for data in nuScenes' tables.
 
@@ -92,7 +99,7 @@ def predict(
         files.append(dest / "results_nusc.json")
     for path in files:
         require_free(path, overwrite)
-    detector, recipe = load_run(run, dataset, device)
+    detector, recipe = load_run(run, dataset, device, min_score=min_score)
     found, bad = _found(detector, recipe, dataset, split_frames(dataset, split), workers, IN_COMMAND)
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}
     placed = ((one, MapFrame.of(read_cloud_frame(dataset, one.frame_id))) for one in found)
@@ -112,6 +119,7 @@ def evaluate_run(
     workers: int,
     first: str = BEST,
     option: str = IN_COMMAND,
+    min_score: float | None = None,
 ) -> Score:
     """Predict frames with a checkpoint of a run, as `load_run` chooses it, and evaluate the predictions.
 
@@ -123,11 +131,12 @@ def evaluate_run(
         workers: number of processes that read.
         first: the preferred checkpoint.
         option: what sets the number of readers.
+        min_score: as of `load_run`.
 
     Raises:
         TrainingError: TRN003; and what `load_run` and `score` raise.
     """
-    detector, recipe = load_run(run, dataset, device, first)
+    detector, recipe = load_run(run, dataset, device, first, min_score)
     found, bad = _found(detector, recipe, dataset, frame_ids, workers, option)
     return score(dataset, found, bad, recipe.detector.class_names, recipe.detector.grid.range_m)
 

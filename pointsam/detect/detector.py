@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,11 @@ class DetectorConfig:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes that it detects."""
         return self.head.class_names
+
+    def with_threshold(self, score: float) -> DetectorConfig:
+        """The same detector, which drops predictions of a lower score than this one. Weights do not depend on it."""
+        head, roi = replace(self.head, score_threshold=score), self.roi
+        return replace(self, head=head, roi=None if roi is None else replace(roi, score_threshold=score))
 
 
 @dataclass(frozen=True, eq=False)

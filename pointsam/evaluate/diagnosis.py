@@ -24,7 +24,7 @@ _SEARCH_M = 30.0
 _PER_OBJECT = 2
 """Number of predictions of a frame that are looked at, for each of its objects: the best ones."""
 _LONG, _TURN_RAD = 1.3, np.pi / 3
-_LOW_SCORE = 0.3
+_LOW_SCORE, _NO_SCORE = 0.3, 0.1
 _FACTOR = 1.6
 
 _Frames = Sequence[FrameBoxes]
@@ -89,16 +89,19 @@ def diagnose(
                 0,
                 total,
                 "objects",
-                "train longer, lower detector.head.score_threshold, or look at the data: mixsup-train show",
+                "train longer, drop fewer (mixsup-train eval --min-score 0.01), or look at the data: mixsup-train show",
                 True,
             ),
         )
     best = [_best(f, t) for f, t in zip(found, true, strict=True)]
+    of_boxes = _of_pairs(_pairs(best, true, _FAR_M), total)
+    if max(f.score.max(initial=0) for f in found) < _NO_SCORE:  # an unfinished training has wrong boxes anyway
+        of_boxes = [replace(one, likely=False) for one in of_boxes]
     findings = [
         *_outside(true, range_m),
         *_moved(best, true, total),
         *_classes(best, true, names, total),
-        *_of_pairs(_pairs(best, true, _FAR_M), total),
+        *of_boxes,
         _missed(found, true, total),
         *_scores(found, number),
     ]

@@ -111,3 +111,11 @@ def test_many_bad_predictions_do_not_hide_a_fault(true):
         parts = (f, noise)
         found.append(FrameBoxes(*(np.concatenate([getattr(p, k) for p in parts]) for k in f.__dataclass_fields__)))
     assert "too high" in first(found, true).what
+
+
+def test_boxes_of_a_detector_that_is_sure_of_nothing_tell_little(true):
+    high = changed(true, center_m=lambda x: x + np.array([0, 0, 1.6]))
+    unsure = [replace(f, score=f.score * 0.05) for f in high]
+    of_height = [one for one in diagnose(unsure, true, NAMES, RANGE_M) if "too high" in one.what]
+    assert [one.likely for one in of_height] == [False]
+    assert "scores below" in first(unsure, true).what

@@ -7,6 +7,8 @@ import warnings
 from collections import namedtuple
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch")
@@ -133,3 +135,20 @@ class TestOtherData:
 
         (text,) = told(smaller)
         assert "no intensity is above 1, and data.points.intensity_full is 255" in text
+
+
+def test_a_lower_threshold_than_the_recipe_keeps_more(made, tmp_path):
+    """Random weights have low scores."""
+
+    def boxes(*more):
+        dest = tmp_path / "_".join(["found", *more])
+        words = ["predict", made / "run", "--data", made / "root", "--workers", 0, "--dest", dest]
+        result = CliRunner().invoke(main, [str(word) for word in (*words, *more)], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return pq.read_table(dest / "detections.parquet")
+
+    every, some, few = boxes("--min-score", "0"), boxes(), boxes("--min-score", "1")
+    least = tiny().detector.head.score_threshold
+    assert len(every) > len(some) >= len(few) == 0
+    assert every.filter(pc.less(every["score"], least)).num_rows > 0
+    assert all(score >= least for score in some["score"].to_pylist())
