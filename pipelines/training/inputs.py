@@ -67,7 +67,10 @@ def open_inputs(request: FitRequest, shows_progress: bool) -> Inputs:
     recipe = request.recipe
     budget = read_budget(request.budget)
     _require_same_data(budget, dataset)
-    warnings = outlook.unknown_classes(recipe, dataset.taxonomy.names)
+    warnings = [
+        *outlook.unknown_classes(recipe, dataset.taxonomy.names),
+        *outlook.idle(recipe, has_labels=labels is not None),
+    ]
     val_ids = [] if request.val is None else split_frames(dataset, request.val, OTHER_VAL)
     leaks = outlook.overlap(dataset, budget, val_ids)
     warnings += [leaks] if leaks else []

@@ -62,6 +62,28 @@ def unknown_classes(recipe: Recipe, names: Sequence[str]) -> list[str]:
     return warnings
 
 
+def idle(recipe: Recipe, has_labels: bool) -> list[str]:
+    """Warnings of labels that the recipe does not use, and of pasting that never begins.
+
+    Args:
+        recipe: the recipe.
+        has_labels: whether the user gives labels.
+    """
+    kind, paste, epochs = recipe.data.coarse.kind, recipe.data.paste, recipe.train.epochs
+    found = []
+    if has_labels and kind != "tables":
+        found.append(
+            f"--labels has no effect, because data.coarse.kind of the recipe is {kind!r}; --set "
+            "data.coarse.kind=tables trains on its clusters"
+        )
+    if paste.counts and paste.off_last_epochs >= epochs:
+        found.append(
+            f"no objects are pasted, because data.paste.off_last_epochs is {paste.off_last_epochs} and train.epochs "
+            f"{epochs}; --set data.paste.off_last_epochs={epochs // 7} keeps pasting on"
+        )
+    return found
+
+
 def overlap(dataset: Dataset, budget: Budget, val_ids: Sequence[str]) -> str:
     """A warning of frames that are in the budget and among those to validate; "" if there are none."""
     shared = len(budget.frames.keys() & set(val_ids))

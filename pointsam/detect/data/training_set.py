@@ -300,7 +300,8 @@ class TrainingSet:
         if self.config.coarse.kind != "tables":
             return {}
         if self.labels is None:
-            raise SchemaError("SCH005", "the recipe needs labels, but none were given", "give --labels OUT")
+            way = "give --labels OUT, or train on boxes alone: --set data.coarse.kind=none"
+            raise SchemaError("SCH005", "the recipe needs labels, but none were given", way)
         require_labelled(self.labels, self.dataset, frame_ids)
         classes: dict[str, set[int]] = {}
         for frame_id in frame_ids:

@@ -356,7 +356,7 @@ class TestBadInput:
         assert data.num_failed == 1
 
     def test_no_labels_where_the_recipe_wants_some(self, world, budget):
-        with pytest.raises(SchemaError, match="give --labels OUT"):
+        with pytest.raises(SchemaError, match=r"give --labels OUT, or train on boxes alone: --set data\.coarse"):
             fed(world, budget)
 
     def test_labels_of_other_sweeps(self, world, budget, labels):

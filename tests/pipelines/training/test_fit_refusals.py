@@ -201,7 +201,19 @@ def test_validation_frames_in_the_budget_are_counted(dry, fit, world, tmp_path):
     every = make_budget(world)
     kept = {frame_id: every.frames[frame_id] for frame_id in world.frame_ids("mini_train")}
     write_budget(tmp_path / "budget.parquet", Budget(kept, every.description))
-    assert "warning" not in fit(*more, "--out", tmp_path / "run2").stderr
+    assert "validation frame" not in fit(*more, "--out", tmp_path / "run2").stderr
+
+
+def test_what_has_no_effect_is_named(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    unused = "warning: --labels has no effect, because data.coarse.kind of the recipe is 'none'"
+    pasted = "warning: no objects are pasted, because data.paste.off_last_epochs is 1 and train.epochs 1"
+    result = fit("--dry-run", "--set", "data.coarse.kind=none", "--set", "train.epochs=1")
+    assert unused in result.stderr
+    assert pasted in result.stderr
+    result = fit("--dry-run", "--set", "train.epochs=2")
+    assert "has no effect" not in result.stderr
+    assert "pasted" not in result.stderr
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
