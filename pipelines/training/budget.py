@@ -160,8 +160,9 @@ def summary(budget: Budget) -> str:
 def validated_too(dataset: Dataset, budget: Budget) -> str:
     """A line if frames of the split "val", on which `fit` validates by default, are in a budget; else ""."""
     try:
-        shared = len(budget.frames.keys() & set(dataset.frame_ids("val")))
+        val_ids = dataset.frame_ids("val")
     except DatasetError:
         return ""
+    shared = len(budget.frames.keys() & set(val_ids))
     kept = f"{counted(shared, 'frame')} of the split 'val' {'is' if shared == 1 else 'are'} in the budget"
-    return f"note: {kept}: {other_frames(dataset)}\n" if shared else ""
+    return f"note: {kept}: {other_frames(dataset, val_ids)}\n" if shared else ""

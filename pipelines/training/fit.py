@@ -24,6 +24,7 @@ from pipelines.training.scores import ValidationDocument
 from pipelines.training.splits import split_frames
 from pipelines.training.together import require_same_in_all
 from pipelines.training.truth import read_truth
+from pointsam.base.errors import StoreError
 from pointsam.base.locks import claimed
 from pointsam.base.progress import progress
 from pointsam.base.tables import text_table
@@ -155,6 +156,8 @@ def training_plan(request: FitRequest) -> str:
     Raises:
         PointSamError: as `fit`.
     """
+    if request.out.exists() and not request.out.is_dir():
+        raise StoreError("OUT003", f"{request.out} is a file", "give the name of a folder with --out")
     with Processes.join(request.device) as processes:
         recipe = for_processes(request.recipe, begun(request.out), processes.count)
         inputs = _looked_at(replace(request, recipe=recipe), processes, shows_progress=False)

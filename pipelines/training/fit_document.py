@@ -137,10 +137,17 @@ def begun(out: Path) -> FitDocument | None:
     """The document of the run in a folder; None if nothing was trained there: there is no checkpoint.
 
     Raises:
-        StoreError: OUT004 if it is damaged.
+        StoreError: OUT004 if it is damaged, OUT001 if there is a checkpoint without it.
     """
-    path = out / DECIDES
-    return read_decides(path) if path.exists() and any((out / name).exists() for name in (LAST, BEST)) else None
+    path, held = out / DECIDES, [name for name in (LAST, BEST) if (out / name).exists()]
+    if held and not path.exists():
+        raise StoreError(
+            "OUT001",
+            f"{out} holds {held[0]} but no {DECIDES}, so that nothing tells what it was trained on",
+            f"give another --out, or put {DECIDES} of its run beside it; to start from these weights, give another "
+            f"--out and --init {out / held[0]}",
+        )
+    return read_decides(path) if held else None
 
 
 def read_decides(path: Path) -> FitDocument:

@@ -90,7 +90,7 @@ def overlap(dataset: Dataset, budget: Budget, val_ids: Sequence[str]) -> str:
     if not shared:
         return ""
     counts = f"{shared} of {counted(len(val_ids), 'validation frame')} are in the budget"
-    return f"{counts}: they are trained on, so their scores are too good; {other_frames(dataset)}"
+    return f"{counts}: they are trained on, so their scores are too good; {other_frames(dataset, val_ids)}"
 
 
 def unscored(

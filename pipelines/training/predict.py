@@ -15,7 +15,7 @@ from pipelines.training.official import posed
 from pipelines.training.score import Score, score
 from pipelines.training.splits import split_frames
 from pointsam.base.errors import PointSamError
-from pointsam.base.files import require_free
+from pointsam.base.files import make_folder, require_free, store_errors
 from pointsam.base.progress import progress
 from pointsam.datasets import read_cloud_frame
 from pointsam.datasets.base import Dataset, HasLidarTokens
@@ -91,7 +91,7 @@ def predict(
     """Predict a split and write `detections.parquet`, and `results_nusc.json` for data in nuScenes' tables.
 
     Raises:
-        StoreError: OUT003 if a file exists already; and what `load_run` raises.
+        StoreError: OUT003 if a file exists already or the folder cannot be made; and what `load_run` raises.
         TrainingError: TRN003.
     """
     files = [dest / "detections.parquet"]
@@ -99,6 +99,8 @@ def predict(
         files.append(dest / "results_nusc.json")
     for path in files:
         require_free(path, overwrite)
+    with store_errors(dest, 0):  # before hours of work that could not be written
+        make_folder(dest)
     detector, recipe = load_run(run, dataset, device, min_score=min_score)
     found, bad = _found(detector, recipe, dataset, split_frames(dataset, split), workers, IN_COMMAND)
     about = {"recipe": recipe.name, "dataset": dataset.fingerprint(), "split": split}

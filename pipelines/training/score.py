@@ -95,7 +95,7 @@ class Score:
 
     def as_dict(self) -> dict[str, object]:
         """For --json."""
-        return json_object(self.document)
+        return json_object(replace(self.document, notes=self.notes or None))
 
     def text(self) -> str:
         """For the terminal."""

@@ -84,6 +84,7 @@ class ScoreDocument:
         iou: average precision by overlap in 3D; None in older documents.
         reasons: possible reasons for a low score; None if it is not low, and in older documents.
         truth: digest of the boxes of all frames; None in older documents, and in those that no later call reads.
+        notes: with --json only, what readers of the scores should know, such as frames that were trained on.
     """
 
     quality: QualityScore
@@ -93,6 +94,7 @@ class ScoreDocument:
     iou: tuple[IouScore, ...] | None = field(default=None, metadata=LEFT_OUT)
     reasons: tuple[Reason, ...] | None = field(default=None, metadata=LEFT_OUT)
     truth: str | None = field(default=None, metadata=LEFT_OUT)
+    notes: tuple[str, ...] | None = field(default=None, metadata=LEFT_OUT)
 
     def is_of(self, truth: str | None) -> bool:
         """Whether the frames have the boxes of a digest, as far as is known."""

@@ -11,7 +11,7 @@ The name of a split is a text, which budgets and runs record:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from pointsam.base.arrays import evenly
@@ -49,12 +49,19 @@ def other_side(split: str | None) -> str | None:
     return None if found is None else f"{SIDES[found[1] == 'train']}:{found[2]}:{found[3]}"
 
 
-def other_frames(dataset: Dataset) -> str:
-    """How to draw a budget from frames that are not validated: the options of `mixsup-train budget`."""
+def other_frames(dataset: Dataset, val_ids: Collection[str]) -> str:
+    """How to draw a budget from frames that are not validated: the options of `mixsup-train budget`.
+
+    Args:
+        dataset: the data set.
+        val_ids: the frames that are validated.
+    """
     try:
-        dataset.frame_ids("train")
+        train = dataset.frame_ids("train")
     except DatasetError:
         return "draw the budget from frames of another split: --split SPLIT, or --val-fraction 0.2"
+    if not set(train).isdisjoint(val_ids):
+        return "validate on frames of another split (--val), or give budget the same --val-fraction and --split-seed"
     return "draw the budget with --split train"
 
 

@@ -220,7 +220,7 @@ def store_errors(folder: Path, needed_bytes: int) -> Iterator[None]:
             raise StoreError(
                 "OUT002",
                 f"disk full: {folder} needs {needed_bytes:,} bytes more{_free_of(folder)}",
-                "free some space or raise the quota, then run the same command again: finished shards are kept",
+                "free some space or raise the quota, then run the same command again: what is finished is kept",
             ) from error
         raise StoreError(
             "OUT003",

@@ -83,8 +83,8 @@ RANGES = {
     (PasteConfig, "off_last_epochs"): ((0,), (-1,)),
     (PointsConfig, "past_sweeps"): ((0, 100), (-1, 101)),
     (PointsConfig, "intensity_full"): ABOVE_0,
-    (DataConfig, "repeat"): FROM_1,
-    (DataConfig, "samples"): ((1, None), (0,)),
+    (DataConfig, "repeat"): ((1, 10_000), (0, 10_001)),
+    (DataConfig, "samples"): ((1, None, 10**8), (0, 10**8 + 1)),
     **{(TrainConfig, name): FROM_1 for name in ("epochs", "batch_size", "eval_epochs")},
     **{
         (TrainConfig, name): ABOVE_0

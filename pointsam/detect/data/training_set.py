@@ -41,6 +41,8 @@ WrapLoop = Callable[[Iterable[int]], Iterable[int]]
 """Wraps a loop to show its progress."""
 
 
+MOST_REPEATS, MOST_SAMPLES = 10_000, 100_000_000
+"""Limits of the length of an epoch: its order is drawn in memory."""
 _NO_BOXES = Boxes(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros(0, dtype=np.uint8), ())
 
 
@@ -72,8 +74,9 @@ class DataConfig:
     count: Literal["drawn", "boxes"] = field(default="drawn", metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
-        require(self.repeat >= 1, "data.repeat", self.repeat, "1 or more")
-        require(self.samples is None or self.samples >= 1, "data.samples", self.samples, "1 or more, or null")
+        require(1 <= self.repeat <= MOST_REPEATS, "data.repeat", self.repeat, f"1 to {MOST_REPEATS:,}")
+        fits = self.samples is None or 1 <= self.samples <= MOST_SAMPLES
+        require(fits, "data.samples", self.samples, f"1 to {MOST_SAMPLES:,}, or null")
 
 
 class TrainingSet:

@@ -222,3 +222,26 @@ def test_too_few_samples_for_a_step(more, fit, world, tmp_path):
     result = fit("--set", "train.batch_size=9", *more)
     refused(result, "TRN002", "8 samples per epoch, too few for a step of batch size 9 in 1 process")
     assert "--set train.batch_size=N" in hint(result)
+
+
+def test_a_checkpoint_without_its_document_is_no_run_to_go_on_with(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    assert fit().exit_code == 0
+    held = (tmp_path / "run").rename(tmp_path / "held")
+    (held / "fit.json").unlink()
+    for more in ((), ("--set", "train.learning_rate=0.5"), ("--dry-run",)):
+        result = fit("--out", held, *more)
+        refused(result, "OUT001", "last.safetensors but no fit.json")
+        assert "--init" in hint(result)
+
+
+def test_a_dry_run_looks_at_the_folder(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    refused(fit("--dry-run", "--out", tmp_path / "tiny.json"), "OUT003", "tiny.json is a file")
+
+
+def test_frames_to_validate_of_the_training_split_are_not_mended_by_drawing_from_it(fit, world, tmp_path):
+    make_labels(tmp_path / "labels", world)
+    result = fit("--dry-run", "--val", "mini_train")
+    assert "are in the budget: they are trained on" in result.stderr
+    assert "validate on frames of another split (--val)" in result.stderr

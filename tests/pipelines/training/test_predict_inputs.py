@@ -137,6 +137,13 @@ class TestOtherData:
         assert "no intensity is above 1, and data.points.intensity_full is 255" in text
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(made, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipelines.training.predict.load_run", lambda *_, **__: pytest.fail("it began"))
+    (tmp_path / "file").touch()
+    words = ["predict", made / "run", "--data", made / "root", "--dest", tmp_path / "file" / "found"]
+    refused(CliRunner().invoke(main, [str(word) for word in words]), "OUT003", "cannot write in")
+
+
 def test_a_lower_threshold_than_the_recipe_keeps_more(made, tmp_path):
     """Random weights have low scores."""
 

@@ -192,9 +192,11 @@ def test_eval_takes_the_frames_of_the_run(fitted):
     taken = read_taken(path / "run")
     lists = path / "mine.txt"
     lists.write_text("\n".join((*taken.val, taken.train[0])))
-    result = train("eval", path / "run", "--data", world.root, "--workers", 0, "--split", lists)
+    words = ("eval", path / "run", "--data", world.root, "--workers", 0, "--split", lists)
+    result = train(*words)
     assert "1 of 3 frames of" in result.output
     assert "were trained on: their scores are too good" in result.output
+    assert "were trained on" in " ".join(json.loads(train(*words, "--json", "-").stdout)["notes"])
 
 
 def test_a_run_without_a_record_of_its_frames_is_scored_on_its_split(fitted, tmp_path):
