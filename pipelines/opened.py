@@ -189,6 +189,11 @@ def label_stage(out: Path, stage: LabelStage | None = None) -> LabelStage:
     return last
 
 
+def stage_words(stage: LabelStage | None) -> list[str]:
+    """The words of a command line that name the stage of `label_stage`; none if it is left to the folder."""
+    return [] if stage is None else ["--stage", stage]
+
+
 def last_stage(labels: Labels) -> LabelStage:
     """The last stage of a folder that is finished: tracks, second looks, or the clusters of the first round."""
     if "tracks" in labels.stages and not stale_tracks(labels):

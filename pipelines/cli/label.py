@@ -105,6 +105,7 @@ def check(
         sys.exit(BROKEN_RULE)
     which = [] if split is None else ["--split", split]
     which += [] if frames is None else ["--frames", frames]
+    which += [word for rule in accepted for word in ("--accept", rule)]
     words = [str(data.root), "--out", "OUT", *data.reading.words(), *which]
     remark(f"next: pointsam-label run {shlex.join(words)}", json_file)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,7 @@ def queue(
 ) -> None:
     """List the frames and clusters of OUT that are probably wrong, the likeliest first, with the reasons.
 
-    No ground truth is used. The first 20 are printed; --csv and --json have all, for other tools.
+    No ground truth is used. The first 20 are printed; --csv and --json have all, or the first --most, for other tools.
     """
     from pipelines.review.queue import run_queue
     from pointsam.base.files import require_free
@@ -49,5 +48,4 @@ def queue(
         require_free(json_file, overwrite)
     found = run_queue(out, data, csv_file, most, overwrite, reading_of(options), stage)
     show(found.text(), found.as_dict(), json_file)
-    words = [str(out), *([] if data is None else [str(data)]), "--dest", "PAGE", "--queue"]
-    remark(f"next: pointsam-label report {shlex.join(words)}", json_file)
+    remark(f"next: {found.next_command}", json_file)

@@ -117,7 +117,7 @@ def closing(request: Request, summaries: Sequence[Summary]) -> Closing:
             first = first or frame_id
             count, points = clusters[name]
             clusters[name] = (count + 1, points + size)
-        next_command = f"pointsam-label inspect {quote(str(request.out))} {first or 0} --png frame.png"
+        next_command = f"pointsam-label inspect {quote(str(request.out))} {quote(first or '0')} --png frame.png"
         next_command += f" --masks-from {quote(str(request.masks_from))}" if request.masks_from else ""
     # The first stage that quarantined a frame has the cause.
     failures = {frame_id: why for summary in reversed(summaries) for frame_id, why in summary.failures.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipelines.data import AS_FOUND, Reading
-from pipelines.opened import OpenedRun, open_run
+from pipelines.opened import OpenedRun, open_run, stage_words
 from pipelines.remarks import label_notes
 from pipelines.review.checked import check_run, compare_runs
 from pipelines.review.scored import scored
@@ -100,18 +100,20 @@ def run_eval(
         parts = [report.markdown() for report in reports] or ["# Labels without ground truth\n"]
         page = "\n\n".join(parts) + "".join(f"\n{table.markdown()}\n" for table in (*beside, *without_truth))
         write_together([(markdown, page_bytes(page))])
-    words = ["pointsam-label", "inspect", str(out), "0"]
-    if "masks" in runs[0].labels.stages:  # pictures need them
-        words += ["--png", "frame.png", "--data", str(data)]
-    if not reports:
-        words = ["pointsam-label", "queue", str(out), str(data)]
+    pictures = reports and "masks" in runs[0].labels.stages
+    if pictures:  # of a frame with labels
+        first = next(k for k, frame in enumerate(runs[0].labels.frames()) if frame.status == "ok")
+        words = ["inspect", str(out), str(first), "--png", "frame.png", "--data", str(data)]
+    else:
+        words = ["inspect", str(out), "0"] if reports else ["queue", str(out), str(data)]
+    words += [*stage_words(stage), *([] if reports and not pictures else reading.words())]
     figures = [report.as_dict() for report in reports] or [{"out": str(one.out), "truth": None} for one in checked]
     for entry, one in zip(figures, checked, strict=False):
         entry["self_check"] = one.as_dict()
     if pair is not None:
         figures[0]["self_check_against"] = pair.as_dict()
     whole = not any(report.not_scored for report in reports)
-    return Evaluation("\n\n".join(pages), figures, whole, shlex.join(words))
+    return Evaluation("\n\n".join(pages), figures, whole, shlex.join(["pointsam-label", *words]))
 
 
 def _against_truth(runs: Sequence[OpenedRun], truth: str | None, parquet: Path | None) -> list[FolderQuality]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.data import AS_FOUND, Reading
-from pipelines.opened import OpenedRun, open_run
+from pipelines.opened import OpenedRun, open_run, stage_words
 from pipelines.review.followed import FollowedFrames
 from pointsam.base.files import page_bytes, require_free, write_together
 from pointsam.base.remote import DataPath
@@ -32,7 +33,9 @@ class ReviewQueue:
         found: clusters, missed objects and quarantined frames, the most likely errors first.
         frames: the frames with any of them, those with most errors first.
         left_out: number of entries after those of `found`.
+        frames_left_out: number of frames after those of `frames`.
         notes: what of the checks is missing.
+        next_command: the command to run next.
     """
 
     out: Path
@@ -40,7 +43,9 @@ class ReviewQueue:
     found: tuple[Suspicion, ...]
     frames: tuple[FrameSuspicion, ...]
     left_out: int
+    frames_left_out: int
     notes: tuple[str, ...]
+    next_command: str
 
     def as_dict(self) -> dict[str, object]:
         """For --json."""
@@ -49,7 +54,8 @@ class ReviewQueue:
             for one in self.frames
         ]
         found = [{"rank": k, **asdict(one)} for k, one in enumerate(self.found, start=1)]
-        about = {"out": str(self.out), "stage": self.stage, "left_out": self.left_out, "notes": list(self.notes)}
+        left_out = {"left_out": self.left_out, "frames_left_out": self.frames_left_out}
+        about = {"out": str(self.out), "stage": self.stage, **left_out, "notes": list(self.notes)}
         return {**about, "frames": frames, "entries": found}
 
     def csv(self) -> str:
@@ -82,7 +88,7 @@ class ReviewQueue:
             "score: estimated chance of an error, of the points or of the class",
         ]
         ranked_frames = Table(
-            f"frames: the first {len(frames)} of {len(self.frames)}",
+            f"frames: the first {len(frames)} of {len(self.frames) + self.frames_left_out}",
             ("scene", "frame", "score", "entries"),
             frames,
             "score: sum over the entries of a frame, about the number of its errors",
@@ -105,7 +111,7 @@ def run_queue(
         out: the output folder.
         data: root of the data set, None for its place when the run was made.
         csv_file: file for the entries.
-        most: largest number of entries, None for all.
+        most: largest number of entries and of frames, None for all.
         overwrite: replace an existing file.
         reading: how the data set is read; what is left out is as in the run.
         stage: the stage whose labels are read, None for the last one that is finished.
@@ -117,8 +123,12 @@ def run_queue(
         require_free(csv_file, overwrite)
     run = open_run(out, data, reading=reading, stage=stage)
     found, frames, notes = ranked_run(run)
-    kept = found[:most]
-    queue = ReviewQueue(out, run.labels.stage, kept, frames[:most], len(found) - len(kept), notes)
+    kept, kept_frames = found[:most], frames[:most]
+    left_out = len(found) - len(kept), len(frames) - len(kept_frames)
+    words = ["pointsam-label", "report", str(out), *([] if data is None else [str(data)]), "--dest", "page", "--queue"]
+    words += [*stage_words(stage), *reading.words()]
+    words += [] if "masks" in run.labels.stages else ["--masks-from", "MASKS"]
+    queue = ReviewQueue(out, run.labels.stage, kept, kept_frames, *left_out, notes, shlex.join(words))
     if csv_file is not None:
         write_together([(csv_file, page_bytes(queue.csv()))])
     return queue

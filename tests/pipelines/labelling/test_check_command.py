@@ -63,6 +63,7 @@ def test_accepted_rules_do_not_count(far):
     result = label("check", far.root, "--accept", "camera-mounting")
     assert result.exit_code == 0
     assert "accepted [camera-mounting]" in result.output
+    assert f"next: pointsam-label run {far.root} --out OUT --accept camera-mounting\n" in result.output
 
 
 def test_a_warning_does_not_fail(drive):

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import shutil
 
 import pytest
@@ -56,16 +57,49 @@ def test_the_queue_is_that_of_the_suspicions(run, tmp_path):
     assert {one["frame_id"] for one in lost} == {missed}
     assert all("its track is in frames before and after" in one["reasons"][0] for one in lost)
     assert f"the first {min(20, len(keys))} of {len(keys)} entries" in done.stdout
-    assert f"next: pointsam-label report {out} --dest PAGE --queue" in done.output
+    assert f"next: pointsam-label report {out} --dest page --queue\n" in done.output
+
+
+def following(output):
+    """The words of the command that an output names as the next one."""
+    return shlex.split(output.partition("next: pointsam-label ")[2].splitlines()[0])
+
+
+@pytest.mark.parametrize(("command", "made"), [("queue", "page/index.html"), ("eval", "frame.png")])
+def test_the_next_command_reads_the_same_labels_as_printed(run, tmp_path, monkeypatch, command, made):
+    world, out, _ = run
+    given = ("--stage", "clusters", "--dataset", "nuscenes", "--version", world.version, "--lidar", "LIDAR_TOP")
+    words = following(label(command, out, world.root, *given).output)
+    assert " ".join(given) in " ".join(words)
+    assert str(world.root) in words
+    monkeypatch.chdir(tmp_path)
+    done = label(*words, *(["--show", 1] if command == "queue" else []))
+    assert done.exit_code == 0, done.output
+    assert "labels of the stage tracks are read" not in done.output
+    assert (tmp_path / made).exists()
+
+
+def test_the_next_command_asks_for_the_masks_of_labels_without(run, tmp_path):
+    world, out, _ = run
+    made = label("clusters", world.root, "--out", tmp_path / "out", "--masks-from", out, "--workers", 1)
+    assert made.exit_code == 0, made.output
+    words = following(label("queue", tmp_path / "out").output)
+    assert words[-2:] == ["--masks-from", "MASKS"]
+    assert label(*words[:-1], out, "--dest", tmp_path / "page").exit_code == 0
 
 
 def test_most_limits_what_is_written(run, tmp_path):
     _, out, _ = run
-    label("queue", out, "--most", "3", "--json", tmp_path / "q.json", "--csv", tmp_path / "q.csv")
+    every = json.loads(label("queue", out, "--json", "-").stdout)
+    done = label("queue", out, "--most", "3", "--json", tmp_path / "q.json", "--csv", tmp_path / "q.csv")
     document = json.loads((tmp_path / "q.json").read_text())
     assert len(document["entries"]) == 3
-    assert len(document["frames"]) <= 3
-    assert document["left_out"] > 0
+    assert len(document["frames"]) == 3
+    assert document["left_out"] == len(every["entries"]) - 3 > 0
+    assert document["frames_left_out"] == len(every["frames"]) - 3 > 0
+    assert f"the first 3 of {len(every['entries'])} entries" in done.stdout
+    assert f"frames: the first 3 of {len(every['frames'])}" in done.stdout
+    assert (every["left_out"], every["frames_left_out"]) == (0, 0)
     assert len((tmp_path / "q.csv").read_text().splitlines()) == 4
 
 
@@ -115,10 +149,10 @@ def test_the_page_takes_either_the_queue_or_frames(run, tmp_path):
     assert not (tmp_path / "page").exists()
 
 
-def test_a_quarantined_frame_is_in_the_queue_and_not_on_the_page(run, tmp_path):
+def test_a_quarantined_frame_is_in_the_queue_and_not_drawn(run, tmp_path, monkeypatch):
     world, _, _ = run
     root = shutil.copytree(world.root, tmp_path / "root")
-    bad = world.frame_ids()[1]
+    bad = world.frame_ids()[0]
     (root / world.frame(bad).sweep.source.path.relative_to(world.root)).write_bytes(b"torn")
     write_masks(world, tmp_path / "masks")
     known = ("--semantics", "precomputed", "--masks-dir", tmp_path / "masks", "--workers", 1)
@@ -133,3 +167,6 @@ def test_a_quarantined_frame_is_in_the_queue_and_not_on_the_page(run, tmp_path):
     done = label("report", tmp_path / "out", "--dest", tmp_path / "page", "--queue")
     assert bad not in (tmp_path / "page" / "index.html").read_text()
     assert done.exit_code == 0, done.output
+    monkeypatch.chdir(tmp_path)
+    assert label(*following(label("eval", tmp_path / "out", root).output)).exit_code == 0
+    assert (tmp_path / "frame.png").exists()
