@@ -4,46 +4,24 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pipelines.data import DataSpec
 from pipelines.labelling.closing import by_code
 from pipelines.opened import open_masks
-from pipelines.stored_masks import StoredMasks
-from pipelines.tasks import Task, guarded
-from pointsam.base.arrays import evenly
+from pipelines.rigs import MOVED_M, estimate_rigs
 from pointsam.base.document import write_document
 from pointsam.base.errors import DatasetError
 from pointsam.base.files import require_free
-from pointsam.base.progress import progress
-from pointsam.base.runtime import Stopwatch
 from pointsam.base.tables import text_table
 from pointsam.base.words import counted
-from pointsam.calibration.correction import rig_of
-from pointsam.calibration.estimate import MIN_OBJECTS, TESTED_DEG, rig_result, unseen_rig
+from pointsam.calibration.estimate import MIN_OBJECTS, TESTED_DEG
 from pointsam.calibration.file import VERSION, CalibrationFile, RigResult
-from pointsam.calibration.silhouettes import CameraObservations, observe
-from pointsam.datasets import read_frame
-from pointsam.datasets.base import Dataset
-from pointsam.datasets.points import read_frame_points
-from pointsam.geometry.motion import has_motion
 from pointsam.stages.recipes import ClustersConfig
-from pointsam.types import Frame
-
-_T = TypeVar("_T")
 
 _SHOWN = 10
 """Rigs that are printed, those with a correction first; the file has all."""
-
-MOVED_M = 1.0
-"""Of frames of a scene between which the vehicle moved by less, the first is used: the others show the same points of
-the same objects, so that two halves of them agree whatever the calibration is."""
 
 
 def calibrate(
@@ -70,18 +48,9 @@ def calibrate(
     """
     require_free(dest, overwrite)
     masks, dataset = open_masks(masks_from, data)
-    rigs, failed, still = _rigs(dataset, masks.labels.frame_ids("masks"))
-    chosen = {rig: evenly(ids, most_frames) for rig, ids in rigs.items()}
-    found, shown = dict[str, RigResult](), False
-    with progress(total=sum(map(len, chosen.values())), desc="calibrate", unit="frame") as bar:
-        for rig, ids in chosen.items():
-            seen = []
-            for frame_id in ids:
-                seen += _tried(partial(_seen, masks, config, dataset, frame_id), frame_id, failed)
-                bar.update()
-            shown |= bool(seen)
-            found[rig] = rig_result(*zip(*seen, strict=True)) if seen else unseen_rig(dataset.frame(ids[0]))
-    if not shown:
+    made = estimate_rigs(masks, config, dataset, masks.labels.frame_ids("masks"), most_frames)
+    found, failed = made.rigs, made.failed
+    if not any(rig.frames for rig in found.values()):
         listed = "\n".join(by_code(failed, "correct these first"))
         raise DatasetError("DAT009", f"no frame of {masks_from} can be used:\n{listed}", "correct them, or use others")
     document = CalibrationFile(
@@ -89,46 +58,8 @@ def calibrate(
     )
     write_document(dest, document, indent=1, sort_keys=False)
     changes = any(map(_corrected, found.values()))
-    text = _text(found, failed, still)
+    text = _text(found, failed, made.still)
     return (text if changes else f"{text}\n\n{_no_change(found)}"), changes
-
-
-def _seen(
-    masks: StoredMasks, config: ClustersConfig, dataset: Dataset, frame_id: str
-) -> tuple[Frame, list[CameraObservations]]:
-    frame = read_frame(dataset, frame_id)
-    images = masks.images(frame_id)
-    masks.checked_sources(frame, images)
-    painted = {name: masks.painted(image, config) for name, image in images.items()}
-    return frame, observe(frame, read_frame_points(frame), painted)
-
-
-def _rigs(dataset: Dataset, frame_ids: Sequence[str]) -> tuple[dict[str, list[str]], dict[str, str], int]:
-    """Frames of each rig, reasons of those that cannot be read, and the number of those before which the vehicle stood.
-
-    Where the motion of the vehicle is unknown, all frames are used.
-    """
-    rigs: dict[str, list[str]] = {}
-    failed, still = dict[str, str](), 0
-    at: dict[tuple[str, str], NDArray[np.float64]] = {}
-    for frame_id in frame_ids:
-        for frame in _tried(partial(read_frame, dataset, frame_id), frame_id, failed):
-            rig, place = rig_of(frame), frame.sweep.world_SE3_ego.translation_m
-            last = at.get((rig, frame.scene))
-            if last is not None and has_motion(frame) and np.linalg.norm(place - last) < MOVED_M:
-                still += 1
-                continue
-            at[rig, frame.scene] = place
-            rigs.setdefault(rig, []).append(frame_id)
-    return rigs, failed, still
-
-
-def _tried(work: Callable[[], _T], frame_id: str, failed: dict[str, str]) -> list[_T]:
-    """The result of `work` in a list; empty if labelling would quarantine the frame, with the reason in `failed`."""
-    done = guarded(lambda: [work()], lambda _: [], Task(frame_id, "", True, None), Stopwatch())
-    if done.error is not None:
-        failed[frame_id] = str(done.error)
-    return done.row
 
 
 def _corrected(rig: RigResult) -> bool:
