@@ -274,6 +274,9 @@ def inspect(
 @click.option("--against", type=PATH, help="A second output folder to compare with.")
 @click.option("--self-check", is_flag=True, help="Give the figures that need no ground truth, too.")
 @click.option(
+    "--masks-from", type=PATH, help="Folder of the masks of labels that were made from those of another folder."
+)
+@click.option(
     "--truth",
     metavar="SOURCE",
     help="Ground truth to use, such as panoptic, lidarseg, semantickitti or boxes.  [default: the best in DATA]",
@@ -288,6 +291,7 @@ def evaluate(
     parquet: Path | None,
     against: Path | None,
     self_check: bool,
+    masks_from: Path | None,
     truth: str | None,
     stage: LabelStage | None,
     mapping: Path | None,
@@ -307,7 +311,9 @@ def evaluate(
     if json_file not in (None, STDOUT):
         require_free(json_file, overwrite)
     reading = reading_of(options)
-    found = run_eval(out, data, markdown, parquet, against, truth, overwrite, reading, mapping, stage, self_check)
+    found = run_eval(
+        out, data, markdown, parquet, against, truth, overwrite, reading, mapping, stage, self_check, masks_from
+    )
     show(found.text, found.figures, json_file)
     remark(f"next: {found.next_command}", json_file)
     if not found.whole:

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.opened import OpenedRun
+from pipelines.review.calibration_drift import (
+    CalibrationDrift,
+    DriftChange,
+    compare_drifts,
+    drift_of,
+    drift_table,
+)
 from pipelines.review.followed import FollowedFrames
 from pointsam.base.tables import Table, format_value, without_nan
 from pointsam.base.words import counted
@@ -25,12 +32,14 @@ class CheckedRun:
         out: its folder.
         stage: the stage whose labels were read.
         check: the counts.
+        drift: how far its calibration is off.
         notes: what of the checks is missing.
     """
 
     out: Path
     stage: str
     check: SelfCheck
+    drift: CalibrationDrift
     notes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, object]:
@@ -49,11 +58,16 @@ class CheckedRun:
                     scene: dict(zip((one.name for one in FIGURES), of_scene.tolist(), strict=True))
                     for scene, of_scene in self.check.of_scenes()
                 },
+                "calibration": self.drift.as_dict(),
                 "notes": list(self.notes),
             }
         )
 
-    def table(self) -> Table:
+    def tables(self) -> list[Table]:
+        """The figures, and the calibration of each camera if it could be looked at."""
+        return [self._figures(), *([self.drift.table(str(self.out))] if self.drift.cameras else [])]
+
+    def _figures(self) -> Table:
         """The figures; those that nothing was asked for are left out."""
         counts = self.check.counts.sum(axis=0).tolist()
         values = self.check.figures.tolist()
@@ -77,7 +91,9 @@ def check_run(run: OpenedRun) -> CheckedRun:
     notes = frames.notes()
     if run.labels.stage != "tracks":
         notes.append("labels of single frames have no tracks: figures of tracks are not known (pointsam-label tracks)")
-    return CheckedRun(run.labels.out, run.labels.stage, check, tuple(notes))
+    drift = drift_of(run)
+    notes += [f"how far the calibration is off is not known: {drift.why}"] if drift.why else []
+    return CheckedRun(run.labels.out, run.labels.stage, check, drift, (*notes, *drift.notes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +103,7 @@ class CheckedPair:
     Args:
         ours, other: their folders.
         changes: each figure.
+        drifts: each camera whose calibration both know.
         frames: number of frames that both have.
         unit: what the bootstrap draws, for people.
     """
@@ -94,6 +111,7 @@ class CheckedPair:
     ours: Path
     other: Path
     changes: tuple[Change, ...]
+    drifts: tuple[DriftChange, ...]
     frames: int
     unit: str
 
@@ -108,16 +126,23 @@ class CheckedPair:
             }
             for one in self.changes
         }
-        return without_nan({"out": str(self.other), "num_frames": self.frames, "unit": self.unit, "changes": rows})
+        about = {"out": str(self.other), "num_frames": self.frames, "unit": self.unit}
+        return without_nan({**about, "changes": rows, "calibration": [one.as_dict() for one in self.drifts]})
 
-    def table(self) -> Table:
-        """The figures side by side."""
+    def tables(self) -> list[Table]:
+        """The figures side by side, and the calibration of each camera."""
+        return [self._figures(), *([drift_table(self.drifts)] if self.drifts else [])]
+
+    def _figures(self) -> Table:
         rows = [
             (one.figure.name, one.ours, one.other, *one.difference, one.verdict or "-", _WORSE[one.figure.worse])
             for one in self.changes
             if one.ours == one.ours or one.other == one.other
         ]
         said = {word: [one.figure.name for one in self.changes if one.verdict == word] for word in ("worse", "better")}
+        for word, names in said.items():
+            cameras = sum(one.verdict == word for one in self.drifts)
+            names += [f"calibration of {counted(cameras, 'camera')}"] if cameras else []
         note = (
             "; ".join(f"{word}: {', '.join(names) or 'no figure'}" for word, names in said.items())
             + f"\n{counted(self.frames, 'frame')} in both; low and high: 95 % of the bootstrap draws of {self.unit}; "
@@ -134,7 +159,8 @@ def compare_runs(ours: CheckedRun, other: CheckedRun) -> CheckedPair:
     scenes = len({scene for scene, _ in both})
     length = None if scenes >= FEWEST_SCENES else _BLOCK
     unit = "scenes" if length is None else f"blocks of {_BLOCK} frames"
-    return CheckedPair(ours.out, other.out, compare(ours.check, other.check, length), len(both), unit)
+    changes, drifts = compare(ours.check, other.check, length), compare_drifts(ours.drift, other.drift)
+    return CheckedPair(ours.out, other.out, changes, drifts, len(both), unit)
 
 
 def _number(count: float) -> str:

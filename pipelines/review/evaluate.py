@@ -20,7 +20,7 @@ from pointsam.datasets.mapped import MappedDataset
 from pointsam.datasets.unknown_classes import unknown_text
 from pointsam.evaluate.quality import FolderQuality, compare, compare_tracking
 from pointsam.evaluate.verdicts import verdict_writer
-from pointsam.store.reader import LabelStage
+from pointsam.store.reader import Labels, LabelStage
 
 
 class Evaluation(NamedTuple):
@@ -51,6 +51,7 @@ def run_eval(
     mapping: Path | None = None,
     stage: LabelStage | None = None,
     self_check: bool = False,
+    masks_from: Path | None = None,
 ) -> Evaluation:
     """Score one folder, or two, and write the requested files.
 
@@ -68,6 +69,7 @@ def run_eval(
         mapping: a mapping file whose `truth` is used in place of the run's.
         stage: the stage whose labels are scored, None for the last one that is finished.
         self_check: give the figures that need no ground truth also where there is some.
+        masks_from: folder of the masks that labels without own masks were made from, None if it is not there.
 
     Returns:
         The metrics of both folders.
@@ -80,11 +82,14 @@ def run_eval(
         if path is not None:
             require_free(path, overwrite)
     folders = [folder for folder in (out, against) if folder is not None]
-    runs = [open_run(folder, data, reading=reading, mapping=mapping, stage=stage) for folder in folders]
+    runs = [open_run(folder, data, _masks_of(folder, masks_from), reading, mapping, stage=stage) for folder in folders]
+    for run in runs:
+        if masks_from is not None and "masks" not in run.labels.stages:
+            _ = run.masks  # refuse other masks before anything is scored
     reports = _against_truth(runs, truth, parquet)
     checked = [check_run(run) for run in runs] if self_check or not reports else []
     pair = compare_runs(*checked) if len(checked) == 2 else None
-    without_truth = [one.table() for one in checked] + ([] if pair is None else [pair.table()])
+    without_truth = [table for one in checked for table in one.tables()] + ([] if pair is None else pair.tables())
     beside = [compare(*reports), *compare_tracking(*reports)] if len(reports) == 2 else []
 
     pages = [report.text() for report in reports]
@@ -100,10 +105,11 @@ def run_eval(
         parts = [report.markdown() for report in reports] or ["# Labels without ground truth\n"]
         page = "\n\n".join(parts) + "".join(f"\n{table.markdown()}\n" for table in (*beside, *without_truth))
         write_together([(markdown, page_bytes(page))])
-    pictures = reports and "masks" in runs[0].labels.stages
+    masks = [] if "masks" in runs[0].labels.stages or masks_from is None else ["--masks-from", str(masks_from)]
+    pictures = reports and ("masks" in runs[0].labels.stages or masks)
     if pictures:  # of a frame with labels
         first = next(k for k, frame in enumerate(runs[0].labels.frames()) if frame.status == "ok")
-        words = ["inspect", str(out), str(first), "--png", "frame.png", "--data", str(data)]
+        words = ["inspect", str(out), str(first), "--png", "frame.png", "--data", str(data), *masks]
     else:
         words = ["inspect", str(out), "0"] if reports else ["queue", str(out), str(data)]
     words += [*stage_words(stage), *([] if reports and not pictures else reading.words())]
@@ -114,6 +120,11 @@ def run_eval(
         figures[0]["self_check_against"] = pair.as_dict()
     whole = not any(report.not_scored for report in reports)
     return Evaluation("\n\n".join(pages), figures, whole, shlex.join(["pointsam-label", *words]))
+
+
+def _masks_of(folder: Path, masks_from: Path | None) -> Path | None:
+    """The folder of the masks of a run: its own, if it has any."""
+    return None if "masks" in Labels(folder).stages else masks_from
 
 
 def _against_truth(runs: Sequence[OpenedRun], truth: str | None, parquet: Path | None) -> list[FolderQuality]:

@@ -18,13 +18,11 @@ Specification
     bare components     of a hundred components above the ground with the size of an object, those without a cluster;
                         NaN where they were not counted.
     quarantined frames  of a hundred frames, those without labels.
-    calibration shift   mean shift that `calibrate` estimates for a camera, degrees, over the cameras with an estimate.
-                        It costs a calibration of every scene; NaN where none was made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -73,7 +71,6 @@ FIGURES = (
     Figure("clusters a frame", 1, 0, "frames with labels"),
     Figure("bare components", 100, 1, "components of an object's size"),
     Figure("quarantined frames", 100, 1, "frames"),
-    Figure("calibration shift", 1, 1, "cameras with an estimate"),
 )
 """The figures; those of clues come first, in the order of `CLUES`."""
 
@@ -85,7 +82,7 @@ class SelfCheck:
     Args:
         scenes: scene of each frame; frames of a scene follow each other.
         frame_ids: id of each frame.
-        counts: (N,16,2) part and whole of each figure, by frame.
+        counts: (N,15,2) part and whole of each figure, by frame.
     """
 
     scenes: tuple[str, ...]
@@ -94,11 +91,11 @@ class SelfCheck:
 
     @property
     def figures(self) -> _Floats:
-        """(16,) figures of all frames, NaN where the whole is 0."""
+        """(15,) figures of all frames, NaN where the whole is 0."""
         return figures(self.counts.sum(axis=0))
 
     def of_scenes(self) -> Iterator[tuple[str, _Floats]]:
-        """Each scene and its (16,) figures."""
+        """Each scene and its (15,) figures."""
         for scene, rows in groupby(range(len(self.scenes)), key=self.scenes.__getitem__):
             yield scene, figures(self.counts[list(rows)].sum(axis=0))
 
@@ -123,22 +120,19 @@ class Change:
 
 
 def figures(counts: _Floats) -> _Floats:
-    """(...,16) figures of (...,16,2) counts; NaN where the whole is 0."""
+    """(...,15) figures of (...,15,2) counts; NaN where the whole is 0."""
     part, whole = counts[..., 0], counts[..., 1]
     per = np.array([figure.per for figure in FIGURES])
     value: _Floats = np.where(whole > 0, per * part / np.where(whole > 0, whole, 1), np.nan)
     return value
 
 
-def self_check(
-    frames: Iterable[TrackedFrame], taxonomy: Taxonomy, shifts_deg: Mapping[str, Sequence[float]] | None = None
-) -> SelfCheck:
+def self_check(frames: Iterable[TrackedFrame], taxonomy: Taxonomy) -> SelfCheck:
     """Count all frames; one scene is in memory.
 
     Args:
         frames: frames, scene by scene, in the order of time.
         taxonomy: classes of the labels.
-        shifts_deg: by scene, the estimated shift of each camera with an estimate (`CameraResult.shift_deg`).
 
     Raises:
         SchemaError: SCH004 if the frames of a scene do not follow each other.
@@ -152,7 +146,7 @@ def self_check(
             )
         scenes += [scene] * len(some)
         frame_ids += [frame.frame_id for frame in some]
-        counts.append(_counts(some, taxonomy, (shifts_deg or {}).get(scene, ())))
+        counts.append(_counts(some, taxonomy))
     return SelfCheck(tuple(scenes), tuple(frame_ids), np.concatenate(counts))
 
 
@@ -188,8 +182,8 @@ def _change(figure: Figure, value: _Floats, difference: _Floats) -> Change:
     return Change(figure, float(value[1]), float(value[0]), (delta, low, high), names[side] if side else "")
 
 
-def _counts(frames: Sequence[TrackedFrame], taxonomy: Taxonomy, shifts_deg: Sequence[float]) -> _Floats:
-    """(F,16,2) counts of the frames of one scene."""
+def _counts(frames: Sequence[TrackedFrame], taxonomy: Taxonomy) -> _Floats:
+    """(F,15,2) counts of the frames of one scene."""
     clues = clues_of(frames, taxonomy)
     out = np.zeros((len(frames), len(FIGURES), 2))
     for k in range(len(CLUES)):
@@ -197,8 +191,6 @@ def _counts(frames: Sequence[TrackedFrame], taxonomy: Taxonomy, shifts_deg: Sequ
             out[:, k, column] = np.bincount(clues.frame, of[:, k], len(frames))
     for f, frame in enumerate(frames):
         out[f, len(CLUES) :] = _of_frame(frame)
-    if len(frames):
-        out[0, -1] = sum(shifts_deg), len(shifts_deg)
     return out
 
 
@@ -216,5 +208,4 @@ def _of_frame(frame: TrackedFrame) -> list[tuple[float, float]]:
         (len(clusters), frame.ok),
         frame.components[::-1],
         (not frame.ok, 1),
-        (0, 0),
     ]

@@ -107,7 +107,10 @@ def test_without_ground_truth_the_labels_are_checked_against_themselves(blind, u
     assert found["truth"] is None
     assert set(check["figures"]) == {one.name for one in FIGURES}
     assert check["figures"]["unsure"]["value"] == pytest.approx(unsure(unknown / "good"))
-    assert check["figures"]["calibration shift"]["value"] is None
+    assert check["calibration"]["cameras"] == []
+    assert "does not hold the masks" in check["calibration"]["why"]
+    assert "how far the calibration is off is not known:" in done.stdout
+    assert "pass their folder with --masks-from" in done.stdout
     assert set(check["scenes"]) == set(SCENES)
     whole, every = check["figures"]["clusters a frame"], [check["scenes"][s]["clusters a frame"] for s in SCENES]
     assert whole["part"] / whole["whole"] == pytest.approx(np.mean(every))
