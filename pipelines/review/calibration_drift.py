@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from pipelines.documents import ClustersDocument
@@ -14,14 +14,14 @@ from pointsam.base.tables import Table
 from pointsam.base.words import counted
 from pointsam.calibration.correction import rig_of
 from pointsam.calibration.estimate import FLOOR_DEG, MIN_OBJECTS
-from pointsam.calibration.file import CameraResult, Status
+from pointsam.calibration.file import CameraResult
 
 FRAMES, MOST = 30, 90
 """Frames of a rig that are looked at, and number of frames after which no further rig is; one costs about a second."""
 _SHOWN = 20
 """Cameras that are printed, those with an estimate first."""
-_WORDS: Mapping[Status, str] = {"right": "right", "mended": "off", "unknown": "not known"}
-_RULE = f"fewer than {MIN_OBJECTS} objects in a half of the frames, or halves that disagree"
+_CERTAIN = 2.0
+"""A camera is off if its shift exceeds so many of its uncertainties. `calibrate` corrects smaller ones too."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class CameraDrift:
     Args:
         rig: id of the rig by the data set's own calibration, whatever error the labels were made with.
         camera: name of the camera.
-        status: "right", "off" or "not known".
+        status: "off", "fits" (no certain error), or "not known".
         objects: number of objects that show it.
         shift_deg: angle by which the calibration seems to move them, NaN without a solution.
+        doubt_deg: its standard deviation, NaN without a solution.
         apart_deg: half the difference between the halves of the frames, NaN without a solution.
     """
 
@@ -42,6 +43,7 @@ class CameraDrift:
     status: str
     objects: int
     shift_deg: float
+    doubt_deg: float
     apart_deg: float
 
 
@@ -73,16 +75,17 @@ class CalibrationDrift:
         """
         known_first = sorted(self.cameras, key=lambda one: math.isnan(one.shift_deg))
         rows = [
-            (one.camera, one.rig, one.status, one.objects, one.shift_deg, one.apart_deg) for one in known_first[:_SHOWN]
+            (one.camera, one.rig, one.status, one.objects, one.shift_deg, one.doubt_deg) for one in known_first[:_SHOWN]
         ]
         note = (
-            "shift: angle between objects of the LiDAR and their masks, as pointsam-label calibrate estimates it; "
-            f"about {FLOOR_DEG:g} is also seen with a true calibration\nnot known: {_RULE}"
+            "shift: angle between objects of the LiDAR and their masks, as pointsam-label calibrate estimates it\n"
+            f"off: the shift exceeds {_CERTAIN:g} uncertainties; not known: fewer than {MIN_OBJECTS} objects in a half "
+            "of the frames, or halves that disagree"
         )
         if len(self.cameras) > _SHOWN:
             note += f"\nand {counted(len(self.cameras) - _SHOWN, 'more camera')}; --json has all"
         title = f"{name}: calibration, from {counted(self.frames, 'frame')}"
-        header = ("camera", "rig", "calibration", "objects", "shift deg", "half-solution difference / 2 deg")
+        header = ("camera", "rig", "calibration", "objects", "shift deg", "uncertainty deg")
         return Table(title, header, rows, note)
 
 
@@ -187,6 +190,8 @@ def _change(ours: CameraDrift, other: CameraDrift) -> DriftChange:
 
 
 def _camera(rig: str, name: str, one: CameraResult) -> CameraDrift:
-    solved = one.doubt_deg is not None
-    shift, apart = (one.shift_deg, one.apart_deg) if solved else (math.nan, math.nan)
-    return CameraDrift(rig, name, _WORDS[one.status], one.objects, shift, apart)
+    if one.doubt_deg is None:
+        return CameraDrift(rig, name, "not known", one.objects, math.nan, math.nan, math.nan)
+    fits = "off" if one.shift_deg > _CERTAIN * one.doubt_deg else "fits"
+    status = "not known" if one.status == "unknown" else fits
+    return CameraDrift(rig, name, status, one.objects, one.shift_deg, one.doubt_deg, one.apart_deg)

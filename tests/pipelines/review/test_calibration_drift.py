@@ -76,7 +76,7 @@ def test_a_turned_camera_is_worse_than_the_true_one(tracked, wrong, tmp_path):
     assert by_name["CAM_FRONT"]["shift_deg"] == pytest.approx(1.0)
     assert by_name["CAM_FRONT"]["status"] == "off"
     assert (by_name["CAM_BACK"]["status"], by_name["CAM_BACK"]["shift_deg"]) == ("not known", None)
-    assert {one["status"] for one in other["self_check"]["calibration"]["cameras"]} == {"right", "not known"}
+    assert {one["status"] for one in other["self_check"]["calibration"]["cameras"]} == {"fits", "not known"}
     changes = ours["self_check_against"]["calibration"]
     assert {one["camera"] for one in changes} == {*by_name} - {"CAM_BACK"}
     assert {one["verdict"] for one in changes} == {"worse"}
@@ -124,8 +124,29 @@ def test_the_next_command_draws_with_the_masks_of_the_other_folder(tracked, wron
     assert (tmp_path / "frame.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("status", "shift_deg", "doubt_deg", "said"),
+    [
+        ("right", 0.2, 0.3, "fits"),
+        ("mended", 0.59, 0.3, "fits"),
+        ("mended", 0.61, 0.3, "off"),
+        ("unknown", 0.61, 0.3, "not known"),
+        ("unknown", 0.0, None, "not known"),
+    ],
+)
+def test_a_camera_is_off_if_its_shift_is_certain(status, shift_deg, doubt_deg, said):
+    zero = (0.0, 0.0, 0.0)
+    found = calibration_drift._camera(
+        "r", "a", CameraResult(status, 30, shift_deg, 0.1, doubt_deg, zero, zero, None, None)
+    )
+    assert found.status == said
+    assert math.isnan(found.shift_deg) == (doubt_deg is None)
+
+
 def drift(*cameras):
-    return CalibrationDrift(tuple(CameraDrift("r", name, "right", 30, *angles) for name, *angles in cameras), 9, "")
+    return CalibrationDrift(
+        tuple(CameraDrift("r", name, "fits", 30, shift, 0.3, apart) for name, shift, apart in cameras), 9, ""
+    )
 
 
 def test_a_difference_within_the_spread_of_the_halves_is_no_verdict():
