@@ -48,7 +48,13 @@ if TYPE_CHECKING:
 @click.option(
     "--predictions", type=PATH, help="detections.parquet of mixsup-train predict.  [default: RUN predicts the frames]"
 )
-@click.option("--min-score", type=float, default=0.3, show_default=True, help="Detections below it are not shown.")
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="Detections with a lower score are not shown.",
+)
 @click.option("--dest", type=PATH, required=True, help="Folder for the pictures and their page.")
 @click.option("--rerun", type=PATH, metavar="FILE", help="Also write a recording (.rrd) for the Rerun viewer.")
 @click.option("--device", default="cpu", show_default=True, help="Device of the networks: cpu, cuda or cuda:1.")

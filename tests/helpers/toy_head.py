@@ -45,6 +45,7 @@ class ToyHeadConfig:
     kind: Literal["toy"] = "toy"
     box_weight: float = 0.1
     most: int = 20
+    score_threshold: float = 0.0
     takes_centers: ClassVar[bool] = True
 
     def without(self, names):
@@ -81,10 +82,11 @@ class ToyHead(nn.Module):
         return {"heat": torch.stack(heat).mean(), "box": torch.stack(box).mean() * self.config.box_weight}
 
     def predict(self, output):
-        return [self._best(*sample) for sample in zip(*output, strict=True)]
+        found = [self._best(*sample) for sample in zip(*output, strict=True)]
+        return [one[one.score >= self.config.score_threshold] for one in found]
 
     def propose(self, output):
-        return BatchPredictions.join(self.predict(output))
+        return BatchPredictions.join([self._best(*sample) for sample in zip(*output, strict=True)])
 
     def _best(self, logits, boxes):
         score, at = logits.sigmoid().flatten().topk(self.config.most)

@@ -59,6 +59,10 @@ class HeadConfig(Protocol):
     def takes_centers(self) -> bool:
         """Whether it can be trained on centres without points."""
 
+    @property
+    def score_threshold(self) -> float:
+        """Predictions of a lower score are dropped; a field of its own, 0 to 1."""
+
     def without(self, names: Collection[str], /) -> HeadConfig:
         """The head without some of its classes; at least one is left."""
 

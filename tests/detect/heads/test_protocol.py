@@ -68,6 +68,8 @@ def test_it_is_trained_scored_and_predicts(build, world, labels, budget, tmp_pat
     assert sum(losses[-4:]) < 0.9 * sum(losses[:4])
     made = json.loads(mixsup("predict", run, "--data", world.root, "--dest", tmp_path, "--workers", 0, "--json"))
     assert made["frames"] == 8
+    more = ["--workers", 0, "--overwrite", "--min-score", 1, "--json"]
+    assert json.loads(mixsup("predict", run, "--data", world.root, "--dest", tmp_path, *more))["boxes"] == 0
     trained, recipe = load_run(run, world, "cpu")
     assert recipe.detector.head == toy().detector.head
     torch.manual_seed(recipe.train.seed)
